@@ -1,0 +1,1 @@
+"""Code generated from `proto/` by `tools/proto.py`: change it there."""
