@@ -68,7 +68,9 @@ class RuleNormClip(_message.Message):
 
     TAU_FIELD_NUMBER: _builtins.int
     tau: _builtins.int
-    """Bound on the Euclidean norm, in units of the update; 0 means the lower median norm of the batch."""
+    """Bound on the Euclidean norm, in units of the update; 0 means the lower median of the batch's norms that are not
+    zero.
+    """
     def __init__(
         self,
         *,

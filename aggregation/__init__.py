@@ -1,0 +1,1 @@
+"""The arithmetic of federated learning in integers: quantise, pack, commit, weigh, add up, step."""
