@@ -1,0 +1,104 @@
+"""What a transition may know besides the state: block, signers, and services without state of their own."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aggregation.kzg import Setup
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An entry of the block's results.  Not hashed by CometBFT, yet the same on every node."""
+
+    kind: str
+    attributes: tuple[tuple[str, str], ...]
+
+
+class VerificationCache:
+    """Verdicts of pure checks by the digest of everything the check depends on.
+
+    A payload is decoded and verified once a node, although CheckTx, PrepareProposal, ProcessProposal and
+    FinalizeBlock all need the verdict.  The cache can only save time: a verdict is a function of its digest.
+    """
+
+    def __init__(self, capacity: int = 65_536) -> None:
+        self._capacity = capacity
+        self._verdicts: OrderedDict[bytes, bool] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, digest: bytes) -> bool | None:
+        """Return the verdict, or None when it is not known."""
+        with self._lock:
+            return self._verdicts.get(digest)
+
+    def put(self, digest: bytes, *, verdict: bool) -> None:
+        """Remember a verdict and forget the oldest ones above the capacity."""
+        with self._lock:
+            self._verdicts[digest] = verdict
+            while len(self._verdicts) > self._capacity:
+                self._verdicts.popitem(last=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Helpers of a node that hold no chain state."""
+
+    kzg: Setup
+    verified: VerificationCache = field(default_factory=VerificationCache)
+
+
+@dataclass(frozen=True, slots=True)
+class BlockContext:
+    """The block in execution.  Time and height of a transition come from here alone."""
+
+    chain_id: str
+    height: int
+    time_ns: int
+    """Block time, Unix nanoseconds."""
+    block_hash: bytes
+    services: Services
+    events: list[Event] = field(default_factory=list)
+    """Events of the hooks, in order."""
+
+    def emit(self, kind: str, **attributes: str) -> None:
+        """Append an event of a hook."""
+        self.events.append(Event(kind, tuple(attributes.items())))
+
+
+@dataclass(frozen=True, slots=True)
+class TxContext:
+    """A transaction, or one item of a bundle, in execution."""
+
+    block: BlockContext
+    signers: tuple[bytes, ...] = ()
+    """Public keys whose signatures were verified."""
+    events: list[Event] = field(default_factory=list)
+
+    @property
+    def chain_id(self) -> str:
+        """Chain id of the block."""
+        return self.block.chain_id
+
+    @property
+    def height(self) -> int:
+        """Height of the block."""
+        return self.block.height
+
+    @property
+    def time_ns(self) -> int:
+        """Time of the block, Unix nanoseconds."""
+        return self.block.time_ns
+
+    @property
+    def services(self) -> Services:
+        """Services of the node."""
+        return self.block.services
+
+    def emit(self, kind: str, **attributes: str) -> None:
+        """Append an event of this transaction."""
+        self.events.append(Event(kind, tuple(attributes.items())))

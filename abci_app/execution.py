@@ -1,0 +1,332 @@
+"""Execution of blocks and transactions: pure functions of (app, block, state, bytes).
+
+The same functions serve CheckTx, the proposals and FinalizeBlock, each on overlays of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from abci_app.context import BlockContext, Event, TxContext
+from abci_app.errors import (
+    BundleRefused,
+    DuplicateItem,
+    NothingNew,
+    TxReplayed,
+    UnknownMessageType,
+)
+from abci_app.state import BULK, Overlay, StateReader
+from tx.codec import decode_canonical
+from tx.envelope import ParsedBundle, ParsedTx, check_body, parse_envelope, verify_signatures
+from tx.errors import AppError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from google.protobuf.message import Message
+
+    from abci_app.definition import AppDefinition, MessageHandler
+
+REPLAY_PREFIX = b"tx/"
+"""`tx/` BE64(expires_at_ns) sha256(body) -> 0x01: bodies that must not be executed again, until they expire."""
+
+
+@dataclass(frozen=True, slots=True)
+class TxResult:
+    """Outcome of one transaction.  Code and data are hashed by CometBFT; the rest is for people."""
+
+    code: int = 0
+    codespace: str = ""
+    log: str = ""
+    data: bytes = b""
+    events: tuple[Event, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BlockOutcome:
+    """Everything that a block does."""
+
+    state: Overlay
+    results: tuple[TxResult, ...]
+    events: tuple[Event, ...]
+    identities: frozenset[bytes] = field(default_factory=frozenset)
+    """What the block settles for the mempool: body hashes and item identities that are no longer pending."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedMessage:
+    """An account message with its handler."""
+
+    handler: MessageHandler[Any]
+    message: Message
+
+
+def failed_result(error: AppError, *, data: bytes = b"", events: tuple[Event, ...] = ()) -> TxResult:
+    """Return the result of a transaction that failed as expected."""
+    return TxResult(code=error.CODE, codespace=error.CODESPACE, log=error.message, data=data, events=events)
+
+
+def replay_key(parsed: ParsedTx) -> bytes:
+    """Return the key under which an executed body is remembered."""
+    return REPLAY_PREFIX + parsed.body.expires_at_ns.to_bytes(8, "big") + parsed.body_hash
+
+
+def decode_messages(app: AppDefinition, parsed: ParsedTx) -> list[DecodedMessage]:
+    """Decode the messages of a transaction and run their stateless checks.
+
+    Raises:
+      AppError: a type is unknown to the app, or a message is malformed.
+
+    """
+    decoded = []
+    for packed in parsed.messages:
+        handler = app.handlers.get(packed.type_url)
+        if handler is None:
+            raise UnknownMessageType(f"expected a message of this chain, got {packed.type_url[:128]!r}")
+        message = decode_canonical(handler.message_class, packed.value)
+        handler.check_stateless(message)
+        decoded.append(DecodedMessage(handler, message))
+    return decoded
+
+
+def required_signers(messages: Sequence[DecodedMessage]) -> tuple[bytes, ...]:
+    """Return the keys that must sign, in the order of first appearance."""
+    order: dict[bytes, None] = {}
+    for item in messages:
+        for signer in item.handler.signers(item.message):
+            order[signer] = None
+    return tuple(order)
+
+
+def _execute_account_tx(
+    app: AppDefinition, block: BlockContext, state: Overlay, parsed: ParsedTx, *, admission: bool = False
+) -> TxResult:
+    """Execute an account transaction: all of its messages, or none of them.
+
+    Once the signatures are good the body is remembered even if a message fails, so a failure is final.  `admission`
+    adds the checks that only CheckTx makes.
+    """
+    try:
+        check_body(parsed.body, block.chain_id, block.time_ns)
+        key = replay_key(parsed)
+        if state.get(BULK, key) is not None:
+            raise TxReplayed(f"body {parsed.body_hash.hex()} was executed before")
+        messages = decode_messages(app, parsed)
+        signers = required_signers(messages)
+        verify_signatures(parsed, signers)
+    except AppError as error:
+        return failed_result(error)
+    state.set(BULK, key, b"\x01")
+    ctx = TxContext(block=block, signers=signers)
+    overlay = Overlay(state)
+    try:
+        for check in (app.check_messages, app.check_admission if admission else None):
+            if check is not None:
+                check(block, overlay, [item.message for item in messages])
+        for item in messages:
+            item.handler.handle(ctx, overlay, item.message)
+    except AppError as error:
+        return failed_result(error)
+    overlay.merge()
+    return TxResult(events=tuple(ctx.events))
+
+
+def bitmap(flags: Sequence[bool]) -> bytes:
+    """Return flags as bytes, the first flag in the lowest bit of the first byte."""
+    out = bytearray((len(flags) + 7) // 8)
+    for index, flag in enumerate(flags):
+        if flag:
+            out[index >> 3] |= 1 << (index & 7)
+    return bytes(out)
+
+
+def _execute_bundle(
+    app: AppDefinition, block: BlockContext, state: Overlay, bundle: ParsedBundle
+) -> TxResult:
+    """Execute the items of a bundle one by one; a bad item harms no other."""
+    items = app.items
+    if items is None:
+        return failed_result(BundleRefused("expected account messages, got a bundle of updates"))
+    flags: list[bool] = []
+    events: list[Event] = []
+    first_error: AppError | None = None
+    for index, update in enumerate(bundle.updates):
+        ctx = TxContext(block=block)
+        overlay = Overlay(state)
+        try:
+            items.handle(ctx, overlay, update)
+        except AppError as error:
+            first_error = first_error or error
+            items.on_failure(ctx, state, update, error)
+            verdict = (("index", str(index)), ("codespace", error.CODESPACE), ("code", str(error.CODE)))
+            events.append(Event("update_refused", verdict))
+            flags.append(False)
+            continue
+        overlay.merge()
+        events.extend(ctx.events)
+        flags.append(True)
+    if first_error is not None and not any(flags):
+        return failed_result(first_error, data=bitmap(flags), events=tuple(events))
+    return TxResult(data=bitmap(flags), events=tuple(events))
+
+
+def parse_tx(tx: bytes) -> ParsedTx | ParsedBundle | AppError:
+    """Parse a transaction, or return why that cannot be done."""
+    try:
+        return parse_envelope(tx)
+    except AppError as error:
+        return error
+
+
+def execute_tx(
+    app: AppDefinition, block: BlockContext, state: Overlay, parsed: ParsedTx | ParsedBundle | AppError
+) -> TxResult:
+    """Execute one transaction on the overlay of its block.  Never raises for what a transaction can contain."""
+    if isinstance(parsed, AppError):
+        return failed_result(parsed)
+    if isinstance(parsed, ParsedTx):
+        return _execute_account_tx(app, block, state, parsed)
+    return _execute_bundle(app, block, state, parsed)
+
+
+def prune_replay_keys(block: BlockContext, state: Overlay) -> None:
+    """Forget bodies that have expired: their own expiry keeps them out from now on."""
+    for key, _ in state.scan(BULK, REPLAY_PREFIX):
+        if int.from_bytes(key[3:11], "big") >= block.time_ns:
+            return
+        state.delete(BULK, key)
+
+
+def tx_identities(app: AppDefinition, parsed: ParsedTx | ParsedBundle) -> list[bytes]:
+    """Return what a transaction may claim only once: its body, or each (round, participant) of its items."""
+    if isinstance(parsed, ParsedTx):
+        return [parsed.body_hash]
+    if app.items is None:
+        return []
+    return [app.items.identity(update) for update in parsed.updates]
+
+
+def execute_block(
+    app: AppDefinition, block: BlockContext, parent: StateReader, txs: Sequence[bytes]
+) -> BlockOutcome:
+    """Execute a block on top of the committed state.
+
+    The commitments of all updates of the block are checked together before the first of them is executed.
+    """
+    state = Overlay(parent)
+    prune_replay_keys(block, state)
+    for hook in app.begin_hooks:
+        hook(block, state)
+    parsed_txs = [parse_tx(tx) for tx in txs]
+    identities: set[bytes] = set()
+    updates = []
+    for parsed in parsed_txs:
+        if isinstance(parsed, AppError):
+            continue
+        identities.update(tx_identities(app, parsed))
+        if isinstance(parsed, ParsedBundle):
+            updates.extend(parsed.updates)
+    if app.items is not None and updates:
+        app.items.verify_batch(block, state, updates)
+    results = tuple(execute_tx(app, block, state, parsed) for parsed in parsed_txs)
+    for hook in app.end_hooks:
+        hook(block, state)
+    return BlockOutcome(state, results, tuple(block.events), frozenset(identities))
+
+
+def check_tx(
+    app: AppDefinition,
+    block: BlockContext,
+    committed: StateReader,
+    tx: bytes,
+    pending: frozenset[bytes] | set[bytes],
+) -> list[bytes]:
+    """Decide whether a transaction may enter the mempool; return the identities that it claims.
+
+    An account transaction is executed on a throw-away overlay.  A bundle must bring at least one update that is new
+    against the committed state and against `pending`, and that passes all checks but that of its commitments.
+
+    Raises:
+      AppError: why the transaction is refused.
+
+    """
+    parsed = parse_envelope(tx)
+    identities = tx_identities(app, parsed)
+    if isinstance(parsed, ParsedTx):
+        if identities[0] in pending:
+            raise TxReplayed(f"body {parsed.body_hash.hex()} is pending")
+        result = _execute_account_tx(app, block, Overlay(committed), parsed, admission=True)
+        if result.code:
+            raise RefusedResult(result)
+        return identities
+    if app.items is None:
+        raise BundleRefused("expected account messages, got a bundle of updates")
+    fresh: list[bytes] = []
+    first_error: AppError | None = None
+    for identity, update in zip(identities, parsed.updates, strict=True):
+        try:
+            if identity in fresh:
+                raise DuplicateItem("the bundle holds two updates of one participant and round")
+            if identity in pending:
+                raise NothingNew("an update of this participant and round is pending")
+            app.items.check(TxContext(block=block), committed, update)
+        except AppError as error:
+            first_error = first_error or error
+            continue
+        fresh.append(identity)
+    if not fresh and first_error is not None:
+        raise first_error
+    return fresh
+
+
+class RefusedResult(Exception):
+    """A transaction that would fail if it were executed now."""
+
+    def __init__(self, result: TxResult) -> None:
+        super().__init__(result.log)
+        self.result = result
+
+
+def select_for_proposal(app: AppDefinition, txs: Sequence[bytes], max_bytes: int) -> list[bytes]:
+    """Return the transactions that a proposal takes, in order, within `max_bytes` of encoded size.
+
+    Left out is only what `is_valid_proposal` refuses.  A transaction that has become stale is taken: it fails in the
+    block and so leaves the mempool of every node.
+    """
+    chosen: list[bytes] = []
+    seen: set[bytes] = set()
+    size = 0
+    for tx in txs:
+        parsed = parse_tx(tx)
+        if isinstance(parsed, AppError):
+            continue
+        identities = tx_identities(app, parsed)
+        if not identities or len(set(identities)) < len(identities) or not seen.isdisjoint(identities):
+            continue
+        cost = len(tx) + _field_overhead(len(tx))
+        if size + cost > max_bytes:
+            continue
+        size += cost
+        seen.update(identities)
+        chosen.append(tx)
+    return chosen
+
+
+def _field_overhead(length: int) -> int:
+    """Bytes that protobuf adds to a field of that length: one of tag and the varint of the length."""
+    return 1 + max(1, (length.bit_length() + 6) // 7)
+
+
+def is_valid_proposal(app: AppDefinition, txs: Sequence[bytes]) -> bool:
+    """Refuse what no honest proposer does: malformed transactions, two claims of one identity, foreign bundles."""
+    seen: set[bytes] = set()
+    for tx in txs:
+        parsed = parse_tx(tx)
+        if isinstance(parsed, AppError):
+            return False
+        identities = tx_identities(app, parsed)
+        if not identities or len(set(identities)) < len(identities) or not seen.isdisjoint(identities):
+            return False
+        seen.update(identities)
+    return True
