@@ -116,7 +116,7 @@ class ChainApplication(BaseApplication):
 
     def check_tx(self, request: types_pb2.RequestCheckTx) -> types_pb2.ResponseCheckTx:
         """Run every check that is cheap; what passes is remembered as pending."""
-        if request.type == types_pb2.CheckTxType.CHECK_TX_TYPE_RECHECK:
+        if request.type == types_pb2.CheckTxType.RECHECK:
             return types_pb2.ResponseCheckTx()
         snapshot = self.store.latest()
         block = self._context(snapshot.height + 1, snapshot.time_ns or self._genesis_time_ns, b"")

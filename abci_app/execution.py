@@ -158,9 +158,16 @@ def _execute_bundle(
             items.handle(ctx, overlay, update)
         except AppError as error:
             first_error = first_error or error
-            items.on_failure(ctx, state, update, error)
-            verdict = (("index", str(index)), ("codespace", error.CODESPACE), ("code", str(error.CODE)))
-            events.append(Event("update_refused", verdict))
+            after = TxContext(block=block)
+            items.on_failure(after, state, update, error)
+            events.extend(after.events)
+            verdict = {
+                "index": str(index),
+                "codespace": error.CODESPACE,
+                "code": str(error.CODE),
+                "log": error.message,
+            }
+            events.append(Event("update_refused", tuple(verdict.items())))
             flags.append(False)
             continue
         overlay.merge()

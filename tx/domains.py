@@ -29,3 +29,6 @@ BATCH_ORDER: Final = b"gradchain/batch-order/1"
 
 AGGREGATE_FOLD: Final = b"gradchain/aggregate-fold/1"
 BATCH_CHECK: Final = b"gradchain/batch-check/1"
+
+COMMIT_VOTE_CHECK: Final = b"gradchain/commit-vote-check/1"
+"""Prefix of the digest under which a node remembers that it verified a validator's vote."""

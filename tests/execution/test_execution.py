@@ -120,7 +120,9 @@ def test_every_item_of_a_bundle_has_its_own_verdict() -> None:
     result = outcome.results[0]
     assert (result.code, result.data) == (0, bytes([0b101]))
     refused = [dict(event.attributes) for event in result.events if event.kind == "update_refused"]
-    assert refused == [{"index": "1", "codespace": "mini", "code": "1"}]
+    assert refused == [
+        {"index": "1", "codespace": "mini", "code": "1", "log": "expected a good and new item"}
+    ]
     assert len(list(outcome.state.scan(BULK, b"item/"))) == 2
 
 
@@ -132,6 +134,7 @@ def test_a_bundle_without_any_good_item_fails() -> None:
 def test_an_item_that_fails_after_its_signature_leaves_what_the_app_says() -> None:
     outcome = execute_block(mini_app(MiniItems()), block_at(), MemoryReader(), [bundle_tx(b"lie", b"ok")])
     assert len(list(outcome.state.scan(BULK, b"spent/"))) == 1
+    assert "spent" in [event.kind for event in outcome.results[0].events]
     assert len(list(outcome.state.scan(BULK, b"item/"))) == 1
 
 

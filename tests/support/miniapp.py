@@ -99,8 +99,9 @@ class MiniItems:
     def on_failure(
         self, ctx: TxContext, state: StateWriter, update: update_pb2.Update, error: AppError
     ) -> None:
-        del ctx, error
+        del error
         if update.payload == b"lie":
+            ctx.emit("spent")
             state.set(BULK, b"spent/" + self.identity(update), b"\x01")
 
     def identity(self, update: update_pb2.Update) -> bytes:

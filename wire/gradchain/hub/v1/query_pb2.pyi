@@ -178,6 +178,7 @@ class ShardRound(_message.Message):
     PARTS_RECEIVED_FIELD_NUMBER: _builtins.int
     PARTS_FIELD_NUMBER: _builtins.int
     REJECT_CODE_FIELD_NUMBER: _builtins.int
+    REJECT_CODESPACE_FIELD_NUMBER: _builtins.int
     shard: _builtins.str
     status: Global___ShardRoundStatus.ValueType
     assigned: _builtins.int
@@ -188,6 +189,8 @@ class ShardRound(_message.Message):
     parts: _builtins.int
     reject_code: _builtins.int
     """Number of the code with which the body was refused; 0 if it was not."""
+    reject_codespace: _builtins.str
+    """Its codespace."""
     def __init__(
         self,
         *,
@@ -200,10 +203,11 @@ class ShardRound(_message.Message):
         parts_received: _builtins.int = ...,
         parts: _builtins.int = ...,
         reject_code: _builtins.int = ...,
+        reject_codespace: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assigned", b"assigned", "body_bytes", b"body_bytes", "parts", b"parts", "parts_received", b"parts_received", "reject_code", b"reject_code", "shard", b"shard", "status", b"status", "total_weight", b"total_weight", "updates", b"updates"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assigned", b"assigned", "body_bytes", b"body_bytes", "parts", b"parts", "parts_received", b"parts_received", "reject_code", b"reject_code", "reject_codespace", b"reject_codespace", "shard", b"shard", "status", b"status", "total_weight", b"total_weight", "updates", b"updates"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

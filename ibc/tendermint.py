@@ -1,0 +1,254 @@
+"""The 07-tendermint light client: whether a header may be believed, given a state that is.
+
+The on-chain client, the relayer and the SDK all ask `verify_update`, which has three answers.  `Verified` and
+`Invalid` are final; `NotEnoughTrust` says that the validators have changed too much since the trusted height, so that
+headers in between must be verified first.
+
+`now` is always an argument: on a chain it is the time of the block in execution.
+
+Source: CometBFT `light/verifier.go`; ibc-go `07-tendermint/update.go`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from ibc.commit import Commit, commit_from_wire
+from ibc.errors import (
+    HeaderFromFuture,
+    HeaderHashMismatch,
+    HeightNotNewer,
+    IbcError,
+    InvalidTrustOptions,
+    MalformedHeader,
+    TimeNotNewer,
+    TrustedHeightMismatch,
+    TrustExpired,
+    ValidatorSetMismatch,
+    WrongChainId,
+)
+from ibc.header import VoteEncoder, check_header, header_hash
+from ibc.identifiers import MAX_CHAIN_ID_BYTES, Height, height_from_wire, parse_revision
+from ibc.times import time_from_wire
+from ibc.validators import ValidatorSet, validator_set_from_wire
+from ibc.voting import Fraction, SignatureCache, Tally, tally_trusted, verify_quorum
+
+if TYPE_CHECKING:
+    from wire.ibc.lightclients.tendermint.v1 import tendermint_pb2
+    from wire.tendermint.types import types_pb2, validator_pb2
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedState:
+    """What is believed of one height."""
+
+    height: int
+    time_ns: int
+    """Time of the block, Unix nanoseconds."""
+    root: bytes
+    """App hash in the header: the state after the block below."""
+    next_validators_hash: bytes
+    """Hash of the validators of the height above, 32 bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrustOptions:
+    """How far trust in one chain reaches."""
+
+    chain_id: str
+    trust_level: Fraction
+    """Share of the trusted power that must have signed a header that is not the next one; from 1/3 to 1."""
+    trusting_period_ns: int
+    """Age at which a trusted state vouches for nothing any more."""
+    max_clock_drift_ns: int
+    """How far a header's time may be ahead of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """The header is as good as the trusted state."""
+
+    state: TrustedState
+
+
+@dataclass(frozen=True, slots=True)
+class NotEnoughTrust:
+    """The header may be good, but too few of the trusted validators signed it."""
+
+    tally: Tally
+
+
+@dataclass(frozen=True, slots=True)
+class Invalid:
+    """The header is not good, whatever else is shown."""
+
+    error: IbcError
+
+
+Verdict: TypeAlias = Verified | NotEnoughTrust | Invalid
+
+
+@dataclass(frozen=True, slots=True)
+class _SignedHeader:
+    """A header that is bound to its commit and its validators, but not yet to anything trusted."""
+
+    header: types_pb2.Header
+    commit: Commit
+    validators: ValidatorSet
+    time_ns: int
+
+    @property
+    def state(self) -> TrustedState:
+        return TrustedState(
+            self.header.height, self.time_ns, self.header.app_hash, self.header.next_validators_hash
+        )
+
+
+def check_trust_options(options: TrustOptions) -> None:
+    """Check that the options bound trust soundly.
+
+    Raises:
+      InvalidTrustOptions: the chain id, the trust level or a period is out of range.
+
+    """
+    size = len(options.chain_id.encode())
+    if not 1 <= size <= MAX_CHAIN_ID_BYTES:
+        raise InvalidTrustOptions(f"expected a chain id of 1 to {MAX_CHAIN_ID_BYTES} bytes, got {size}")
+    level = options.trust_level
+    if not 0 < level.denominator <= 3 * level.numerator or level.numerator > level.denominator:
+        raise InvalidTrustOptions(
+            f"expected a trust level from 1/3 to 1, got {level.numerator}/{level.denominator}"
+        )
+    if options.trusting_period_ns <= 0 or options.max_clock_drift_ns <= 0:
+        raise InvalidTrustOptions(
+            f"expected a positive trusting period and clock drift, got {options.trusting_period_ns} and "
+            f"{options.max_clock_drift_ns} ns"
+        )
+
+
+def is_expired(time_ns: int, trusting_period_ns: int, now_ns: int) -> bool:
+    """Whether a state of that time vouches for nothing any more."""
+    return time_ns + trusting_period_ns <= now_ns
+
+
+def verify_update(
+    trusted: TrustedState,
+    header: tendermint_pb2.Header,
+    options: TrustOptions,
+    now_ns: int,
+    cache: SignatureCache | None = None,
+) -> Verdict:
+    """Decide whether a header may be believed because the trusted state is.
+
+    In this order, the cheap checks first and the one whose cost the sender chooses last:
+
+    a. the trusted validators are those that the trusted state announced;
+    b. the header is of the same chain revision, and above the trusted height;
+    c. the header, its commit and its validators are well-formed and belong together;
+    d. the trusted state has not expired;
+    e. the header's time is after the trusted one and not too far ahead of `now_ns`;
+    f. if it is the next height: its validators are the announced ones;
+    g. else: more than the trust level of the announced validators signed it;
+    h. more than two thirds of its own validators signed it.
+    """
+    try:
+        trusted_validators = _check_trusted_part(trusted, header, options)
+        candidate = bind_header(header.signed_header, header.validator_set, options.chain_id)
+        if candidate.header.height <= trusted.height:
+            raise HeightNotNewer(f"expected a height above {trusted.height}, got {candidate.header.height}")
+        _check_times(trusted, candidate.time_ns, options, now_ns)
+        commit = candidate.commit
+        encoder = VoteEncoder(options.chain_id, commit.height, commit.round_number, commit.block_id)
+        if candidate.header.height == trusted.height + 1:
+            _check_validators_hash(trusted.next_validators_hash, candidate.validators.hash)
+        else:
+            tally = tally_trusted(trusted_validators, commit, encoder, options.trust_level, cache)
+            if not tally.is_enough:
+                return NotEnoughTrust(tally)
+        verify_quorum(candidate.validators, commit, encoder, cache)
+    except IbcError as error:
+        return Invalid(error)
+    return Verified(candidate.state)
+
+
+def trust_light_block(
+    light_block: types_pb2.LightBlock,
+    expected_hash: bytes,
+    chain_id: str,
+    cache: SignatureCache | None = None,
+) -> TrustedState:
+    """Return the state of a light block whose header hash is known from elsewhere.
+
+    This is how trust begins: somebody who is trusted says the hash of one header.  The commit is verified too, so that
+    a mistyped height is noticed here and not later.
+
+    Raises:
+      IbcError: the block has another hash, or is malformed, or was not signed by its validators.
+
+    """
+    candidate = bind_header(light_block.signed_header, light_block.validator_set, chain_id)
+    got = candidate.commit.block_id.hash
+    if got != expected_hash:
+        raise HeaderHashMismatch(f"expected the header hash {expected_hash.hex()}, got {got.hex()}")
+    commit = candidate.commit
+    encoder = VoteEncoder(chain_id, commit.height, commit.round_number, commit.block_id)
+    verify_quorum(candidate.validators, commit, encoder, cache)
+    return candidate.state
+
+
+def bind_header(
+    signed_header: types_pb2.SignedHeader, validator_set: validator_pb2.ValidatorSet, chain_id: str
+) -> _SignedHeader:
+    """Check that header, commit and validators are well-formed and belong together; signatures are not checked.
+
+    Raises:
+      IbcError: a part is missing or malformed, of another chain, or does not fit the others.
+
+    """
+    if not signed_header.HasField("header") or not signed_header.HasField("commit"):
+        raise MalformedHeader("expected a header and a commit, got only one of them or none")
+    header = signed_header.header
+    check_header(header)
+    if header.chain_id != chain_id:
+        raise WrongChainId(f"expected a header of {chain_id!r}, got one of {header.chain_id[:128]!r}")
+    commit = commit_from_wire(signed_header.commit)
+    if commit.height != header.height:
+        raise HeaderHashMismatch(f"expected a commit of height {header.height}, got one of {commit.height}")
+    computed = header_hash(header)
+    if commit.block_id.hash != computed:
+        raise HeaderHashMismatch(f"expected a commit for {computed.hex()}, got {commit.block_id.hash.hex()}")
+    validators = validator_set_from_wire(validator_set)
+    _check_validators_hash(header.validators_hash, validators.hash)
+    return _SignedHeader(header, commit, validators, time_from_wire(header.time))
+
+
+def _check_trusted_part(
+    trusted: TrustedState, header: tendermint_pb2.Header, options: TrustOptions
+) -> ValidatorSet:
+    """Check what the header says about where it starts from."""
+    start = height_from_wire(header.trusted_height)
+    expected = Height(parse_revision(options.chain_id), trusted.height)
+    if start != expected:
+        raise TrustedHeightMismatch(f"expected the trusted height {expected}, got {start}")
+    validators = validator_set_from_wire(header.trusted_validators)
+    _check_validators_hash(trusted.next_validators_hash, validators.hash)
+    return validators
+
+
+def _check_validators_hash(expected: bytes, got: bytes) -> None:
+    if expected != got:
+        raise ValidatorSetMismatch(f"expected validators of hash {expected.hex()}, got {got.hex()}")
+
+
+def _check_times(trusted: TrustedState, time_ns: int, options: TrustOptions, now_ns: int) -> None:
+    if is_expired(trusted.time_ns, options.trusting_period_ns, now_ns):
+        raise TrustExpired(
+            f"expected a trusted state younger than {options.trusting_period_ns} ns, got one of "
+            f"{now_ns - trusted.time_ns} ns"
+        )
+    if time_ns <= trusted.time_ns:
+        raise TimeNotNewer(f"expected a time after {trusted.time_ns}, got {time_ns}")
+    latest = now_ns + options.max_clock_drift_ns
+    if time_ns >= latest:
+        raise HeaderFromFuture(f"expected a time before {latest}, got {time_ns}")

@@ -1,0 +1,240 @@
+"""The SDK: train your own module in a dozen lines.
+
+```python
+participant = Participant(key, hub=hub, task=1, state=Path("state"))
+participant.register()
+for work in participant.rounds():
+    work.load_into(module)
+    train(module)  # yours
+    work.submit(module)
+```
+
+Whatever a node serves is checked against light-client headers before it is trained on.  An update is made durable
+before it is sent, so a crash at any point neither loses a residual nor signs a round twice.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import structlog
+
+from abci_app.errors import NodeUnavailable, NothingNew
+from abci_app.grpc_errors import RemoteError
+from aggregation.model import to_float
+from participant.errors import NotAssigned, UpdateRefused
+from participant.journal import Identity, ParticipantJournal
+from participant.tensors import check_tensors, load_vector, to_vector
+from participant.updates import Assignment, make_update
+from tx.keys import format_address
+from wire.gradchain.hub.v1 import query_pb2 as hub_query
+from wire.gradchain.hub.v1 import tx_pb2 as hub_tx
+from wire.gradchain.shard.v1 import query_pb2 as shard_query
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from torch import nn
+
+    from abci_app.client import ChainConnection
+    from aggregation.kzg import Setup
+    from participant.verified import VerifiedHub
+    from tx.keys import SigningKey
+    from wire.gradchain.fl.v1 import update_pb2
+
+LOG = structlog.get_logger(__name__)
+
+POLL_S: Final = 0.2
+"""Pause between looks at the hub while nothing is to be done."""
+
+RETRY_S: Final = 0.3
+"""Pause before an update is sent again, when its shard has not opened the round yet or a node is away."""
+
+NOT_YET: Final = (("shard", 12),)
+"""Registered errors that time heals: the packet that opens the round has not reached the shard yet (UnknownRound)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubmittedUpdate:
+    """Where an update ended up."""
+
+    shard: str
+    height: int
+    tx_hash: bytes
+
+
+class RoundWork:
+    """One round of one participant: the verified base model, and the way to hand in the result."""
+
+    def __init__(self, participant: Participant, assignment: Assignment, base: NDArray[np.float64]) -> None:
+        self._participant = participant
+        self.assignment = assignment
+        self.base = base
+        """The round's base model as float64 of shape (d,)."""
+
+    @property
+    def number(self) -> int:
+        """Number of the round, from 1."""
+        return self.assignment.info.round
+
+    def load_into(self, module: nn.Module) -> None:
+        """Copy the base model into a module."""
+        load_vector(module, self.base.astype(np.float32))
+
+    def submit(self, module: nn.Module) -> SubmittedUpdate:
+        """Hand in a trained module and wait until its update is in a block.
+
+        Raises:
+          ModelMismatch: the module is not the task's.
+          NotFiniteError: training diverged.
+          UpdateRefused: the shard refused the update, or the round ended before it arrived.
+
+        """
+        return self.send(self.prepare(module))
+
+    def prepare(self, module: nn.Module) -> update_pb2.Update:
+        """Make the update of a trained module and store it; see `prepare_vector`."""
+        check_tensors(module, self._participant.spec.tensors)
+        return self.prepare_vector(to_vector(module))
+
+    def prepare_vector(self, trained: NDArray[np.float32]) -> update_pb2.Update:
+        """Make and store the update of trained parameters, float32 of shape (d,).
+
+        If an update was already signed for this attempt of the round, that one is returned.
+
+        Raises:
+          NotFiniteError: training diverged.
+
+        """
+        return self._participant.prepare_update(self, trained)
+
+    def send(self, update: update_pb2.Update) -> SubmittedUpdate:
+        """Send an update that was prepared, and wait until it is in a block.
+
+        Raises:
+          UpdateRefused: the shard refused it, or the round ended before it arrived.
+
+        """
+        return self._participant.send_update(self.assignment, update)
+
+
+class Participant:
+    """Who trains: a key, a task, and a directory for what must not be lost."""
+
+    def __init__(
+        self,
+        key: SigningKey,
+        *,
+        hub: VerifiedHub,
+        shards: Mapping[str, ChainConnection],
+        task: int,
+        state: Path,
+        setup: Setup,
+    ) -> None:
+        """Connect to a task.
+
+        `shards` maps the chain id of every shard to the connection to its nodes.
+
+        Raises:
+          NodeUnavailable: the hub does not answer.
+          UnverifiedData: what it serves does not match its proven state.
+          StateMismatch: the directory belongs to another key or task.
+
+        """
+        self.key = key
+        self.hub = hub
+        self.shards = shards
+        self.task = task
+        self.spec = hub.task_spec(task)
+        self._setup = setup
+        identity = Identity(hub.chain_id, task, format_address(key.public_key))
+        self._journal = ParticipantJournal(state, identity, self.spec.parameters)
+
+    def register(self) -> None:
+        """Register for the task, unless that was done before."""
+        known = self.hub.connection.hub(
+            lambda stub: stub.ListParticipants(hub_query.ListParticipantsRequest(task=self.task))
+        )
+        if self.key.public_key in known.participants:
+            return
+        message = hub_tx.MsgRegisterParticipant(participant=self.key.public_key, task=self.task)
+        self.hub.connection.send(self.hub.chain_id, [message], [self.key])
+
+    def rounds(self, *, last_round: int | None = None) -> Iterator[RoundWork]:
+        """Yield each round that this participant is assigned to, once, until the task ends.
+
+        `last_round` stops after that round even if the task goes on.
+        """
+        done = (0, -1)
+        while last_round is None or done[0] < last_round:
+            task = self.hub.get_task(self.task)
+            if task.status in (hub_query.TASK_STATUS_COMPLETE, hub_query.TASK_STATUS_FAILED):
+                return
+            if task.status != hub_query.TASK_STATUS_TRAINING or (task.round, task.attempt) <= done:
+                time.sleep(POLL_S)
+                continue
+            try:
+                work = self.prepare_round()
+            except NotAssigned:
+                done = (task.round, task.attempt)
+                continue
+            current = (work.assignment.info.round, work.assignment.info.attempt)
+            if current <= done:
+                time.sleep(POLL_S)
+                continue
+            done = current
+            yield work
+
+    def prepare_round(self) -> RoundWork:
+        """Return the newest round with its verified base model.
+
+        Raises:
+          NotAssigned: this participant has no part in it.
+          UnverifiedData: the record, the assignment or the model does not match the proven state.
+
+        """
+        assignment = self.hub.assignment(self.task, self.key.public_key)
+        model = self.hub.model_at(assignment.info.base_root, self.spec.parameters)
+        return RoundWork(self, assignment, to_float(model))
+
+    def prepare_update(self, work: RoundWork, trained: NDArray[np.float32]) -> update_pb2.Update:
+        """Make and store an update; see `RoundWork.prepare_vector`."""
+        info = work.assignment.info
+        signed = self._journal.find(info.round, info.attempt)
+        if signed is not None:
+            return signed
+        residual = self._journal.residual_for(info.round)
+        delta = trained.astype(np.float64) - work.base
+        prepared = make_update(self._setup, self.key, work.assignment, delta, residual)
+        self._journal.save(info.round, info.attempt, prepared, residual)
+        return prepared.update
+
+    def send_update(self, assignment: Assignment, update: update_pb2.Update) -> SubmittedUpdate:
+        """Send until the shard holds the update, or the round is over on the hub; see `RoundWork.send`."""
+        connection = self.shards.get(assignment.shard)
+        if connection is None:
+            raise UpdateRefused(f"no address of shard {assignment.shard} is known")
+        request = shard_query.SubmitUpdateRequest(update=update, wait=True)
+        while True:
+            try:
+                answer = connection.shard(
+                    lambda stub: stub.SubmitUpdate(request, timeout=connection.timeout_s)
+                )
+            except NodeUnavailable as error:
+                reason = error.message
+            except RemoteError as error:
+                if (error.CODESPACE, error.CODE) not in NOT_YET and not error.is_error(NothingNew):
+                    raise UpdateRefused(str(error)) from error
+                reason = str(error)
+            else:
+                return SubmittedUpdate(assignment.shard, answer.height, answer.tx_hash)
+            info = assignment.info
+            if not self.hub.is_open(info.task, info.round, info.attempt):
+                raise UpdateRefused(f"round {info.round} ended before the update arrived: {reason}")
+            LOG.info("update delayed", round=info.round, shard=assignment.shard, reason=reason)
+            time.sleep(RETRY_S)

@@ -1,0 +1,102 @@
+"""Creating a task: the message, the chunks of its first model, and waiting until the hub has both."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from abci_app.errors import CommitTimeout
+from aggregation.merkle import merkle_path
+from aggregation.model import encode_model, model_chunks, model_root, to_fixed
+from wire.gradchain.hub.v1 import query_pb2, tx_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from abci_app.client import ChainConnection
+    from tx.keys import SigningKey
+    from wire.gradchain.fl.v1 import task_pb2
+
+POLL_S: Final = 0.05
+CHUNKS_A_TX: Final = 40
+"""Chunks of 64 KiB with their paths, well below the largest transaction."""
+
+PAGE: Final = 100
+
+
+def encode_initial(vector: NDArray[np.float32]) -> tuple[bytes, bytes]:
+    """Return the bytes of an initial model of shape (d,), and their root.
+
+    Raises:
+      NotFiniteError: a value is not finite.
+
+    """
+    encoded = encode_model(to_fixed(vector))
+    return encoded, model_root(encoded)
+
+
+def list_tasks(connection: ChainConnection) -> Iterator[query_pb2.Task]:
+    """Yield all tasks in the order of their numbers."""
+    start = 0
+    while True:
+        request = query_pb2.ListTasksRequest(start=start, limit=PAGE)
+        page = connection.hub(
+            lambda stub, request=request: stub.ListTasks(  # type: ignore[misc]
+                request, timeout=connection.timeout_s
+            )
+        ).tasks
+        if not page:
+            return
+        yield from page
+        start = page[-1].task + 1
+
+
+def create_task(
+    connection: ChainConnection, chain_id: str, key: SigningKey, spec: task_pb2.TaskSpec, root: bytes
+) -> int:
+    """Create a task and return its number.
+
+    The chain does not tell the number to who submits, so the new task that is ours in every byte is looked for.
+
+    Raises:
+      RemoteError: the hub refused the task.
+      NodeUnavailable: no node answered.
+      CommitTimeout: the task does not show.
+
+    """
+    known = max((task.task for task in list_tasks(connection)), default=0)
+    message = tx_pb2.MsgCreateTask(creator=key.public_key, spec=spec, model_root=root)
+    connection.send(chain_id, [message], [key])
+    deadline = time.monotonic() + connection.timeout_s
+    while True:
+        # Another node than the one that committed the transaction may answer, and be behind.
+        for task in list_tasks(connection):
+            mine = (task.creator, task.model_root) == (key.public_key, root)
+            if task.task > known and mine and task.spec == spec:
+                return task.task
+        if time.monotonic() >= deadline:
+            raise CommitTimeout(f"expected a new task within {connection.timeout_s:g} s, got none")
+        time.sleep(POLL_S)
+
+
+def upload_model(
+    connection: ChainConnection, chain_id: str, key: SigningKey, task: int, encoded: bytes
+) -> None:
+    """Send the chunks of a task's initial model; chunks that are there already do no harm.
+
+    Raises:
+      RemoteError: the hub refused a chunk.
+      NodeUnavailable: no node answered.
+
+    """
+    chunks = model_chunks(encoded)
+    for start in range(0, len(chunks), CHUNKS_A_TX):
+        parts = [
+            tx_pb2.DataPart(index=index, data=chunks[index], path=merkle_path(chunks, index))
+            for index in range(start, min(start + CHUNKS_A_TX, len(chunks)))
+        ]
+        message = tx_pb2.MsgUploadModel(creator=key.public_key, task=task, parts=parts)
+        connection.send(chain_id, [message], [key])

@@ -1,0 +1,140 @@
+"""`gradchain relayer link|start|status`: the link between a hub and its shards.
+
+Modules that only one command needs are imported by it: a shell completes and prints help without them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from relayer.config import RelayerConfig
+    from relayer.link import LinkedShard
+    from relayer.status import LinkStatus, StatusReport
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+config_option = click.option(
+    "--config",
+    "config_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("relayer.toml"),
+    show_default=True,
+    help="Configuration file; relayer.example.toml explains every setting.",
+)
+
+
+@click.group(name="relayer")
+def relayer_group() -> None:
+    """Link chains and carry packets between them."""
+
+
+@relayer_group.command(name="link")
+@config_option
+@json_option
+def link_command(*, config_path: Path, as_json: bool) -> None:
+    """Create what is missing of the links: clients, counterparties, registrations.
+
+    It needs the keys of the chains' authorities, and may be run again at any time.
+    """
+    from relayer.service import link_chains  # noqa: PLC0415
+
+    linked = asyncio.run(link_chains(_load_quietly(config_path)))
+    if as_json:
+        click.echo(json.dumps({"links": [dataclasses.asdict(shard) for shard in linked]}, indent=2))
+        return
+    for shard in linked:
+        _print_link(shard)
+
+
+def _load_quietly(config_path: Path) -> RelayerConfig:
+    """Read the configuration of a command that prints its result, so that only trouble is logged."""
+    from relayer.config import load_config  # noqa: PLC0415
+    from relayer.logs import set_up_logs  # noqa: PLC0415
+
+    config = load_config(config_path)
+    set_up_logs(config.log_format, "warning")
+    return config
+
+
+def _print_link(shard: LinkedShard) -> None:
+    click.echo(f"{shard.shard}: {shard.hub_client} on the hub, {shard.shard_client} on the shard")
+    for step in shard.steps:
+        click.echo(f"  {step}")
+    if not shard.steps:
+        click.echo("  complete already")
+
+
+@relayer_group.command(name="start")
+@config_option
+@click.option("--retry-refused", is_flag=True, help="Try packets once more that a chain has refused.")
+@click.option("--json", "as_json", is_flag=True, help="Log JSON, whatever the configuration says.")
+def start_command(*, config_path: Path, retry_refused: bool, as_json: bool) -> None:
+    """Relay until SIGTERM or SIGINT.  What happens is logged to standard error."""
+    from relayer.config import load_config  # noqa: PLC0415
+    from relayer.logs import set_up_logs  # noqa: PLC0415
+    from relayer.service import relay  # noqa: PLC0415
+
+    config = load_config(config_path)
+    set_up_logs("json" if as_json else config.log_format, config.log_level)
+    asyncio.run(relay(config, retry_refused=retry_refused))
+
+
+@relayer_group.command(name="status")
+@config_option
+@json_option
+def status_command(*, config_path: Path, as_json: bool) -> None:
+    """Show clients with their time to expiry, pending packets and counters, whether or not the relayer runs."""
+    from relayer.service import report_status  # noqa: PLC0415
+
+    report = asyncio.run(report_status(_load_quietly(config_path)))
+    if as_json:
+        click.echo(json.dumps(dataclasses.asdict(report), indent=2))
+    else:
+        _print_status(report)
+
+
+def _print_status(report: StatusReport) -> None:
+    from abci_app.table import print_table  # noqa: PLC0415
+
+    print_table(
+        ("chain", "height", "read up to", "state"),
+        [
+            (chain.chain_id, str(chain.height), str(chain.cursor), chain.error or "ok")
+            for chain in report.chains
+        ],
+        "Chains",
+    )
+    rows = [row for link in report.links for row in _link_rows(link)]
+    columns = ("link", "on", "client", "state", "expires in s", "pending", "oldest in s", "refused")
+    print_table(columns, rows, "\nLinks")
+    if report.packets:
+        rows = [(count.chain_id, count.stage, str(count.packets)) for count in report.packets]
+        print_table(("sent by", "stage", "packets"), rows, "\nPackets")
+    if report.txs:
+        rows = [(count.chain_id, count.state, str(count.txs)) for count in report.txs]
+        print_table(("sent to", "state", "transactions"), rows, "\nTransactions")
+    click.echo(f"\nBodies on their way: {report.bodies}")
+
+
+def _link_rows(link: LinkStatus) -> list[tuple[str, ...]]:
+    if not link.ready:
+        return [(link.shard, "", "", link.error, "", "", "", "")]
+    return [
+        (
+            link.shard,
+            end.chain_id,
+            end.client_id,
+            end.client_status,
+            str(end.client_expires_in_s),
+            str(end.pending),
+            str(end.oldest_age_s),
+            str(end.refused),
+        )
+        for end in link.ends
+    ]

@@ -1,0 +1,156 @@
+"""The relayer's process: events in, the machine's decisions, journal, effects out.
+
+All decisions are taken in one loop.  It drains what has happened, lets the machine decide, writes the journal, and
+only then starts the effects, each in a task of its own whose result comes back as an event.  So a slow or dead chain
+holds up nothing but its own link.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, get_args
+
+import structlog
+
+from relayer import actions
+from relayer.discovery import find_bodies, find_link
+from relayer.effects import Effects
+from relayer.events import LinkReady, Tick
+from relayer.machine import RelayMachine
+from relayer.observer import Observer
+from relayer.prover import Prover
+from relayer.types import NO_HEIGHT, Link, LinkEnd, TimeNs
+from relayer.watcher import LONGEST_PAUSE_S, Watcher
+from tx.errors import AppError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from relayer.config import RelayerConfig
+    from relayer.events import RelayEvent
+    from relayer.journal import Journal
+    from relayer.metrics import RelayMetrics
+    from relayer.nodes import ChainNodes
+    from relayer.types import ChainId
+    from tx.keys import SigningKey
+
+LOG = structlog.get_logger(__name__)
+
+QUEUE_EVENTS: Final = 4_096
+TURN_EVENTS: Final = 256
+"""Events that are taken in before the journal is written; what they decide is one write."""
+LINK_PATIENCE_S: Final = 3.0
+"""Blocks are read after this long even if a link is not found yet: its packets are then listed when it is."""
+FIRST_LINK_PAUSE_S: Final = 0.1
+
+
+@dataclass(slots=True)
+class Driver:
+    """Runs a relayer."""
+
+    config: RelayerConfig
+    journal: Journal
+    hub: ChainNodes
+    shards: Mapping[ChainId, ChainNodes]
+    keys: Mapping[ChainId, SigningKey]
+    metrics: RelayMetrics | None = None
+    retry_refused: bool = False
+    clock_ns: Callable[[], int] = time.time_ns
+    random_bytes: Callable[[int], bytes] = os.urandom
+    _links: dict[LinkEnd, Link] = field(default_factory=dict)
+    _events: asyncio.Queue[RelayEvent] = field(default_factory=lambda: asyncio.Queue(QUEUE_EVENTS))
+
+    async def run(self) -> None:
+        """Relay until cancelled.
+
+        Raises:
+          JournalUnusable: the journal can no longer be written.
+
+        """
+        restored = await asyncio.to_thread(self.journal.restore)
+        machine = RelayMachine(self.config.options, restored, retry_refused=self.retry_refused)
+        nodes = {self.hub.chain_id: self.hub, **self.shards}
+        effects = Effects(
+            nodes=nodes,
+            keys=self.keys,
+            links=self._links,
+            prover=Prover(nodes, self.clock_ns),
+            clock_ns=self.clock_ns,
+            random_bytes=self.random_bytes,
+            tx_life_s=self.config.tx_life_s,
+            max_tx_bytes=self.config.max_tx_bytes,
+        )
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._decide(machine, effects, tasks))
+            finders = [tasks.create_task(self._find_link(shard)) for shard in self.shards.values()]
+            await asyncio.wait(finders, timeout=LINK_PATIENCE_S)
+            for chain in nodes.values():
+                cursor = restored.cursors.get(chain.chain_id, NO_HEIGHT)
+                tasks.create_task(Watcher(chain, self._links, self._events.put, cursor).run())
+
+    async def _decide(self, machine: RelayMachine, effects: Effects, tasks: asyncio.TaskGroup) -> None:
+        observer = Observer(self.metrics)
+        while True:
+            batch = await self._next_events(machine)
+            now_ns = TimeNs(self.clock_ns())
+            decided: list[actions.RelayAction] = []
+            for event in batch:
+                decided += machine.handle(event, now_ns)
+            writes = [action for action in decided if isinstance(action, _JOURNAL)]
+            await asyncio.to_thread(self.journal.apply, writes)
+            for action in decided:
+                if isinstance(action, _EFFECTS):
+                    tasks.create_task(self._perform(effects, action))
+            observer.note(decided, machine.state, now_ns)
+
+    async def _next_events(self, machine: RelayMachine) -> list[RelayEvent]:
+        """Return all events that wait, or a tick when its time comes first."""
+        batch: list[RelayEvent] = []
+        wake_ns = machine.next_wake_ns()
+        pause_s = None if wake_ns is None else max(0.0, (wake_ns - self.clock_ns()) / 1e9)
+        try:
+            async with asyncio.timeout(pause_s):
+                batch.append(await self._events.get())
+        except TimeoutError:
+            return [Tick()]
+        while len(batch) < TURN_EVENTS and not self._events.empty():
+            batch.append(self._events.get_nowait())
+        if wake_ns is not None and wake_ns <= self.clock_ns():
+            batch.append(Tick())
+        return batch
+
+    async def _perform(self, effects: Effects, action: actions.EffectAction) -> None:
+        await self._events.put(await effects.perform(action))
+
+    async def _find_link(self, shard: ChainNodes) -> None:
+        """Wait until a shard's link exists, then take it up."""
+        pause_s, reason = FIRST_LINK_PAUSE_S, ""
+        while True:
+            try:
+                ready = await find_link(self.hub, shard)
+                break
+            except AppError as error:
+                if error.message != reason:
+                    reason = error.message
+                    LOG.warning("link is not ready", shard=shard.chain_id, reason=str(error))
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+        await self._take_link(shard, ready)
+
+    async def _take_link(self, shard: ChainNodes, ready: LinkReady) -> None:
+        link = ready.link
+        self._links.update(dict.fromkeys(link.ends, link))
+        LOG.info("link found", shard=link.name, hub_client=link.hub.client, shard_client=link.shard.client)
+        await self._events.put(ready)
+        try:
+            async for wanted in find_bodies(self.hub, shard, link):
+                await self._events.put(wanted)
+        except AppError as error:
+            LOG.warning("bodies could not be listed", shard=link.name, reason=str(error))
+
+
+_JOURNAL: Final = get_args(actions.JournalAction)
+_EFFECTS: Final = get_args(actions.EffectAction)

@@ -1,0 +1,168 @@
+"""Expected failures of the relayer.
+
+Codes 1-19 are those of configuration and journal, 20-39 those of chains and their nodes, 40-59 those of relaying,
+60-79 those of setting up links.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from tx.errors import AppError
+
+
+class RelayError(AppError):
+    """Root of the failures of the relayer."""
+
+    CODESPACE: ClassVar[str] = "relayer"
+
+
+class ConfigMissing(RelayError):
+    """The configuration file cannot be read."""
+
+    CODE = 1
+    CURE = "Give the path with `--config`; `relayer/relayer.example.toml` explains every setting."
+
+
+class ConfigInvalid(RelayError):
+    """The configuration has an unknown key, lacks one, or holds a value that is not allowed."""
+
+    CODE = 2
+    CURE = "Correct the key that the message names; `relayer/relayer.example.toml` explains every setting."
+
+
+class JournalInUse(RelayError):
+    """Another relayer works with this journal."""
+
+    CODE = 3
+    CURE = "Stop the other process, or give this one a journal of its own."
+
+
+class JournalUnusable(RelayError):
+    """The journal cannot be opened or written: permissions, a full disk, or a damaged file."""
+
+    CODE = 4
+    CURE = "Free the disk or correct the permissions. A damaged journal may be deleted: the chains are asked instead."
+
+
+class JournalTooNew(RelayError):
+    """The journal was written by a newer version of the relayer."""
+
+    CODE = 5
+    CURE = "Use that version, or delete the journal: the chains are asked instead."
+
+
+class JournalMissing(RelayError):
+    """There is no journal yet: the relayer was never started with this configuration."""
+
+    CODE = 6
+    CURE = "Start the relayer first (`gradchain relayer start`)."
+
+
+class ChainMismatch(RelayError):
+    """A node belongs to another chain than the configuration says, or is of another kind."""
+
+    CODE = 20
+    CURE = "Correct `chain_id` or the addresses of that chain in the configuration."
+
+
+class EndpointsDown(RelayError):
+    """No node of a chain answered."""
+
+    CODE = 21
+    CURE = "Check that a node of the chain runs and that its addresses are right. The relayer keeps trying."
+
+
+class AnswerLost(RelayError):
+    """A step got no answer for so long that it is tried again."""
+
+    CODE = 22
+    CURE = "Nothing has to be done; if it persists, look for overloaded nodes."
+
+
+class HeightsDisagree(RelayError):
+    """The nodes of a chain are at different heights, so that a state could not be read yet."""
+
+    CODE = 23
+    CURE = "Nothing has to be done; if it persists, one of the configured nodes has stopped."
+
+
+class AnswerMalformed(RelayError):
+    """A node answered with something that has not the agreed form."""
+
+    CODE = 24
+    CURE = "Use nodes of a version that fits the relayer's."
+
+
+class ProofUnusable(RelayError):
+    """A node gave a proof that does not verify against the chain's signed header."""
+
+    CODE = 40
+    CURE = "Do not trust this node; put another one first in the configuration."
+
+
+class PacketForged(RelayError):
+    """A node reported a packet or acknowledgement that its chain's state contradicts."""
+
+    CODE = 41
+    CURE = "Do not trust this node; put another one first in the configuration."
+
+
+class BatchTooLarge(RelayError):
+    """A transaction would exceed the chain's limits."""
+
+    CODE = 42
+    CURE = "Nothing has to be done: fewer packets are sent together. If it persists, raise `max_tx_bytes`."
+
+
+class ClientUnusable(RelayError):
+    """A light client is expired or frozen, so nothing can be relayed over it."""
+
+    CODE = 43
+    CURE = (
+        "The authority must recover the client from a substitute; keep the relayer running to prevent expiry."
+    )
+
+
+class BodyUnavailable(RelayError):
+    """The shard's nodes do not serve the body of a checkpoint."""
+
+    CODE = 44
+    CURE = "Add a node of the shard that still keeps the round."
+
+
+class BodyForged(RelayError):
+    """A shard's node serves a body that does not match the checkpoint."""
+
+    CODE = 45
+    CURE = "Do not trust this node; put another one first in the configuration."
+
+
+class LinkMissing(RelayError):
+    """The clients of a link do not exist yet, or are not tied to each other."""
+
+    CODE = 60
+    CURE = "Set up the link with `gradchain relayer link`."
+
+
+class LinkConflict(RelayError):
+    """What exists on the chains contradicts the link that is to be set up."""
+
+    CODE = 61
+    CURE = (
+        "Read what the message found; a client's counterparty never changes, so make a new chain or client."
+    )
+
+
+class AuthorityMissing(RelayError):
+    """A shard has to be registered on the hub, and the configuration names no authority key."""
+
+    CODE = 62
+    CURE = "Set `authority_key_file` of the hub for `link`, or have the authority register the shard."
+
+
+class WitnessDisagrees(RelayError):
+    """Two nodes of one chain give different headers for one height, so there is nothing to trust first."""
+
+    CODE = 63
+    CURE = "Find out which node lies or follows a fork before you set up the link."

@@ -1,0 +1,302 @@
+"""The relayer's memory on disk: an SQLite database in WAL mode, synced at every commit.
+
+All journal actions of a turn are one transaction, written before anything else of that turn is done.  So a process
+that dies at any point finds, when it starts again, either the state before a turn or the one after it, and for each
+transaction that it may have sent the bytes to ask about or send again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, Self, assert_never
+
+from relayer.actions import PutBody, PutCursor, PutPacket, PutTx
+from relayer.errors import JournalInUse, JournalMissing, JournalTooNew, JournalUnusable
+from relayer.journal_schema import (
+    MIGRATIONS,
+    PUT_BODY,
+    PUT_CURSOR,
+    PUT_PACKET,
+    PUT_TX,
+    body_row,
+    packet_row,
+    read_body,
+    read_packet,
+    read_tx,
+    tx_row,
+)
+from relayer.state import Restored
+from relayer.types import ChainId, Height, TxState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+    from relayer.actions import JournalAction
+    from relayer.types import PacketRecord, TxRecord
+
+SCHEMA_VERSION: Final = len(MIGRATIONS)
+KEPT_DONE: Final = 10_000
+"""Finished packets and transactions that stay, for people to look at."""
+
+_OPEN_PACKETS: Final = "SELECT * FROM packets WHERE step <> 'done' ORDER BY seen_ns, chain, client, sequence"
+_PENDING_TXS: Final = "SELECT * FROM txs WHERE state = 'pending' ORDER BY made_ns"
+_OPEN_BODIES: Final = "SELECT * FROM bodies WHERE done = 0 ORDER BY seen_ns"
+_PRUNE_PACKETS: Final = (
+    "DELETE FROM packets WHERE step = 'done' AND changed_ns < "
+    "(SELECT changed_ns FROM packets WHERE step = 'done' ORDER BY changed_ns DESC LIMIT 1 OFFSET ?)"
+)
+_PRUNE_TXS: Final = (
+    "DELETE FROM txs WHERE state <> 'pending' AND made_ns < "
+    "(SELECT made_ns FROM txs WHERE state <> 'pending' ORDER BY made_ns DESC LIMIT 1 OFFSET ?)"
+)
+_PRUNE_BODIES: Final = (
+    "DELETE FROM bodies WHERE done = 1 AND changed_ns < "
+    "(SELECT changed_ns FROM bodies WHERE done = 1 ORDER BY changed_ns DESC LIMIT 1 OFFSET ?)"
+)
+
+
+@contextmanager
+def _as_unusable(path: Path) -> Iterator[None]:
+    """Turn what the operating system or SQLite says into an error of ours."""
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        raise JournalUnusable(f"expected a journal at {path}, got: {error}") from error
+
+
+class Journal:
+    """An open journal.  It may be used from any thread."""
+
+    def __init__(self, path: Path) -> None:
+        """Open a journal, and make it if there is none.
+
+        Raises:
+          JournalInUse: another process has it open.
+          JournalTooNew: a newer version wrote it.
+          JournalUnusable: it cannot be opened.
+
+        """
+        self.path = path
+        self._busy = threading.Lock()
+        with _as_unusable(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = _take_lock(path)
+        try:
+            with _as_unusable(path):
+                self._connection = _connect(path)
+                _migrate(path, self._connection)
+                self._prune()
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the journal, after what is being written, and let others open it."""
+        with self._busy:
+            self._connection.close()
+        os.close(self._lock)
+
+    def apply(self, actions: Sequence[JournalAction]) -> None:
+        """Write actions, all of them or none; they are on disk when this returns.
+
+        Raises:
+          JournalUnusable: they could not be written.
+
+        """
+        if not actions:
+            return
+        with self._busy, _as_unusable(self.path), _transaction(self._connection):
+            for action in actions:
+                _write(self._connection, action)
+
+    def restore(self) -> Restored:
+        """Return what is not finished.
+
+        Raises:
+          JournalUnusable: it cannot be read.
+
+        """
+        with self._busy, _as_unusable(self.path):
+            return read_unfinished(self._connection)
+
+    def _prune(self) -> None:
+        """Forget the oldest of what is finished."""
+        with _transaction(self._connection):
+            for statement in (_PRUNE_PACKETS, _PRUNE_TXS, _PRUNE_BODIES):
+                self._connection.execute(statement, (KEPT_DONE,))
+
+
+def _take_lock(path: Path) -> int:
+    """Lock the journal for this process; the lock ends with the process, however that dies."""
+    lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise JournalInUse(f"expected to be alone with {path}, got a running relayer") from None
+    return lock
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    connection.row_factory = sqlite3.Row
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    return connection
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return version
+
+
+def _check_version(path: Path, connection: sqlite3.Connection) -> int:
+    version = _version(connection)
+    if version > SCHEMA_VERSION:
+        raise JournalTooNew(f"expected {path} in version {SCHEMA_VERSION} or older, got {version}")
+    return version
+
+
+def _migrate(path: Path, connection: sqlite3.Connection) -> None:
+    """Bring an older journal, or a blank one, to the present version."""
+    for version in range(_check_version(path, connection), SCHEMA_VERSION):
+        with _transaction(connection):
+            for statement in MIGRATIONS[version].split(";"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {version + 1}")
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _write(connection: sqlite3.Connection, action: JournalAction) -> None:
+    match action:
+        case PutCursor():
+            connection.execute(PUT_CURSOR, (action.chain, action.height))
+        case PutPacket():
+            connection.execute(PUT_PACKET, packet_row(action.record))
+        case PutTx():
+            connection.execute(PUT_TX, tx_row(action.record))
+        case PutBody():
+            connection.execute(PUT_BODY, body_row(action.record))
+        case _:
+            assert_never(action)
+
+
+def read_unfinished(connection: sqlite3.Connection) -> Restored:
+    """Return what is not finished in a journal."""
+    return Restored(
+        cursors={
+            ChainId(row["chain"]): Height(row["height"])
+            for row in connection.execute("SELECT * FROM cursors")
+        },
+        packets=tuple(read_packet(row) for row in connection.execute(_OPEN_PACKETS)),
+        txs=tuple(read_tx(row) for row in connection.execute(_PENDING_TXS)),
+        bodies=tuple(read_body(row) for row in connection.execute(_OPEN_BODIES)),
+    )
+
+
+class JournalReader:
+    """Read access to a journal that another process may be writing."""
+
+    def __init__(self, path: Path) -> None:
+        """Open a journal for reading.
+
+        Raises:
+          JournalMissing: there is none.
+          JournalTooNew: a newer version wrote it.
+          JournalUnusable: it cannot be read.
+
+        """
+        if not path.exists():
+            raise JournalMissing(f"expected a journal at {path}, got none")
+        self.path = path
+        with _as_unusable(path):
+            self._connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+            self._connection.row_factory = sqlite3.Row
+            _check_version(path, self._connection)
+
+    def close(self) -> None:
+        """Close it."""
+        self._connection.close()
+
+    def unfinished(self) -> Restored:
+        """Return what is not finished.
+
+        Raises:
+          JournalUnusable: it cannot be read.
+
+        """
+        with _as_unusable(self.path):
+            return read_unfinished(self._connection)
+
+    def packets(self) -> tuple[PacketRecord, ...]:
+        """Return all packets that are kept, finished ones too.
+
+        Raises:
+          JournalUnusable: it cannot be read.
+
+        """
+        with _as_unusable(self.path):
+            rows = self._connection.execute("SELECT * FROM packets ORDER BY seen_ns, chain, client, sequence")
+            return tuple(read_packet(row) for row in rows)
+
+    def txs(self) -> tuple[TxRecord, ...]:
+        """Return all transactions that are kept.
+
+        Raises:
+          JournalUnusable: it cannot be read.
+
+        """
+        with _as_unusable(self.path):
+            return tuple(
+                read_tx(row) for row in self._connection.execute("SELECT * FROM txs ORDER BY made_ns")
+            )
+
+    def count_packets(self) -> dict[tuple[str, str, str], int]:
+        """Return how many packets of each chain have each duty and step.
+
+        Raises:
+          JournalUnusable: it cannot be read.
+
+        """
+        query = "SELECT chain, duty, step, count(*) AS n FROM packets GROUP BY chain, duty, step"
+        with _as_unusable(self.path):
+            return {
+                (row["chain"], row["duty"], row["step"]): row["n"] for row in self._connection.execute(query)
+            }
+
+    def count_txs(self) -> dict[tuple[str, TxState], int]:
+        """Return how many transactions to each chain have each state.
+
+        Raises:
+          JournalUnusable: it cannot be read.
+
+        """
+        query = "SELECT chain, state, count(*) AS n FROM txs GROUP BY chain, state"
+        with _as_unusable(self.path):
+            return {
+                (row["chain"], TxState(row["state"])): row["n"] for row in self._connection.execute(query)
+            }

@@ -1,0 +1,252 @@
+"""Lanes: when to look at a client, what to put into the next batch, when to refresh.
+
+A batch is proven at one height, so that one client update serves all of its packets.  It is complete in itself: its
+transaction brings the header that its proofs need, whatever becomes of the batches before it.  So several may be
+under way, and what arrives meanwhile gathers for the next one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from relayer.actions import LaneBlocked, LaneFreed, ListPending, ProofRequest, ProveBatch, QueryClient
+from relayer.errors import ClientUnusable
+from relayer.packetwork import add_sent, drop_batch
+from relayer.policy import failure_of
+from relayer.state import Batch, BatchStage, Lane, Turn
+from relayer.types import BatchId, ClientStatus, Height, TimeNs
+
+if TYPE_CHECKING:
+    from relayer.events import ClientSeen, ClientUnknown, PendingListed, PendingUnknown
+    from relayer.types import ClientView, Failure, LinkEnd, PacketRecord
+
+
+# --- clients ---------------------------------------------------------------------------------------------------------
+
+
+def ask_client(turn: Turn, lane: Lane) -> None:
+    """Ask for the client at a lane's end, unless an answer is awaited."""
+    timeout_ns = turn.state.options.answer_timeout_ns
+    if lane.client_asked_ns is not None and turn.now_ns - lane.client_asked_ns < timeout_ns:
+        return
+    lane.client_asked_ns = turn.now_ns
+    turn.wake_at(turn.now_ns + timeout_ns)
+    turn.emit(QueryClient(lane.end))
+
+
+def set_client(turn: Turn, lane: Lane, view: ClientView) -> None:
+    """Take over what is known of a client; heights only rise."""
+    if view.height < lane.client.height:
+        view = replace(view, height=lane.client.height, time_ns=lane.client.time_ns)
+    lane.client = view
+    turn.wake_at(refresh_due_at(turn, lane))
+    turn.state.dirty[lane.end] = None
+
+
+def advance_client(turn: Turn, lane: Lane, height: Height, time_ns: TimeNs) -> None:
+    """Note that a client knows a newer header."""
+    if height > lane.client.height:
+        set_client(turn, lane, replace(lane.client, height=height, time_ns=time_ns))
+
+
+def note_update(turn: Turn, end: LinkEnd, height: Height) -> None:
+    """Take over an update that a block reports.  Its header's time is known if the update was ours."""
+    lane = turn.state.lanes.get(end)
+    if lane is None or height <= lane.client.height:
+        return
+    for batch_id in lane.batches:
+        batch = turn.state.batches[batch_id]
+        if batch.target_height == height and batch.header_time_ns:
+            advance_client(turn, lane, height, batch.header_time_ns)
+            return
+    ask_client(turn, lane)
+
+
+def handle_client(turn: Turn, event: ClientSeen) -> None:
+    """Go on with a lane according to the state of its client."""
+    lane = turn.state.lanes.get(event.end)
+    if lane is None:
+        return
+    lane.client_asked_ns = None
+    set_client(turn, lane, event.view)
+    if event.view.status is ClientStatus.ACTIVE:
+        lane.blocked = None
+    else:
+        check_active(turn, lane)
+
+
+def handle_client_unknown(turn: Turn, event: ClientUnknown) -> None:
+    """Ask again later."""
+    lane = turn.state.lanes.get(event.end)
+    if lane is None:
+        return
+    lane.client_asked_ns = None
+    if lane.blocked is not None:
+        block(turn, lane, event.failure)
+
+
+def check_active(turn: Turn, lane: Lane) -> None:
+    """Hold a lane back while its client is expired or frozen."""
+    status = lane.client.status
+    if status is not ClientStatus.ACTIVE:
+        text = f"expected an active client {lane.end}, got one that is {status.value}"
+        block(turn, lane, failure_of(ClientUnusable(text)))
+
+
+def block(turn: Turn, lane: Lane, failure: Failure) -> None:
+    """Hold a lane back for a while."""
+    lane.attempts += 1
+    lane.blocked = failure
+    lane.retry_at_ns = turn.retry_at(lane.end, lane.attempts + 2)
+    turn.emit(LaneBlocked(lane.end, failure))
+
+
+def note_success(turn: Turn, lane: Lane) -> None:
+    """Forget earlier failures of a lane after a transaction was executed."""
+    if lane.attempts:
+        turn.emit(LaneFreed(lane.end))
+    lane.attempts = 0
+    lane.refresh_attempts = 0
+    lane.packet_limit = min(lane.packet_limit * 2, turn.state.options.max_batch_packets)
+
+
+# --- pending packets -------------------------------------------------------------------------------------------------
+
+
+def ask_pending(turn: Turn, lane: Lane) -> None:
+    """Ask for the open packets that a lane's end has sent."""
+    lane.pending_listed = False
+    lane.pending_asked_ns = turn.now_ns
+    turn.wake_at(turn.now_ns + turn.state.options.answer_timeout_ns)
+    turn.emit(ListPending(lane.end))
+
+
+def handle_pending(turn: Turn, event: PendingListed) -> None:
+    """Take up the open packets that are not known yet."""
+    lane = turn.state.lanes.get(event.end)
+    if lane is None:
+        return
+    lane.pending_listed, lane.pending_asked_ns, lane.pending_attempts = True, None, 0
+    for sent in event.packets:
+        add_sent(turn, sent, ask=True)
+
+
+def handle_pending_unknown(turn: Turn, event: PendingUnknown) -> None:
+    """List again later."""
+    lane = turn.state.lanes.get(event.end)
+    if lane is None or lane.pending_listed:
+        return
+    lane.pending_asked_ns = None
+    lane.pending_attempts += 1
+    lane.pending_retry_ns = turn.retry_at(("pending", lane.end), lane.pending_attempts)
+
+
+def _ask_pending_if_due(turn: Turn, lane: Lane) -> None:
+    if lane.pending_listed:
+        return
+    asked = lane.pending_asked_ns
+    if asked is not None:
+        if turn.now_ns - asked >= turn.state.options.answer_timeout_ns:
+            ask_pending(turn, lane)
+    elif turn.now_ns >= lane.pending_retry_ns:
+        ask_pending(turn, lane)
+
+
+# --- planning --------------------------------------------------------------------------------------------------------
+
+
+def refresh_due_at(turn: Turn, lane: Lane) -> int:
+    """Return when a client should be refreshed even if there is nothing to prove."""
+    options = turn.state.options
+    share = lane.client.trusting_period_ns * options.refresh_numerator // options.refresh_denominator
+    return lane.client.time_ns + share
+
+
+def plan_lane(turn: Turn, lane: Lane) -> None:
+    """Start what can be started in a lane."""
+    _ask_pending_if_due(turn, lane)
+    if lane.blocked is not None:
+        if turn.now_ns >= lane.retry_at_ns:
+            ask_client(turn, lane)
+        return
+    while len(lane.batches) < turn.state.options.max_in_flight:
+        horizon = Height(max(turn.state.chain(lane.origin.chain).head, lane.client.height))
+        records = _choose_packets(turn, lane, horizon)
+        refresh = _needs_refresh(turn, lane, horizon)
+        if not records and not refresh:
+            return
+        target = horizon if refresh else _choose_height(turn, lane, records, horizon)
+        _start_batch(turn, lane, records, target)
+
+
+def _choose_packets(turn: Turn, lane: Lane, horizon: Height) -> list[PacketRecord]:
+    """Return the packets for the next batch: those that can be proven now, oldest first, within the limits."""
+    state, options = turn.state, turn.state.options
+    limit = lane.packet_limit or options.max_batch_packets
+    chosen: list[PacketRecord] = []
+    size = 0
+    for key in lane.waiting:
+        record = state.packets[key]
+        if record.provable_from > horizon or record.not_before_ns > turn.now_ns:
+            continue
+        cost = len(record.packet_bytes) + len(record.acknowledgement) + options.proof_bytes
+        if chosen and (record.alone or size + cost > options.max_batch_bytes):
+            continue
+        chosen.append(record)
+        size += cost
+        if record.alone or len(chosen) >= limit:
+            break
+    return chosen
+
+
+def _choose_height(turn: Turn, lane: Lane, records: list[PacketRecord], horizon: Height) -> Height:
+    """Return the height to prove at: one that the client knows, if it is recent and high enough."""
+    known = lane.client.height
+    needed = max(record.provable_from for record in records)
+    if max(needed, lane.reuse_from) <= known and horizon - known <= turn.state.options.reuse_blocks:
+        return known
+    return horizon
+
+
+def _needs_refresh(turn: Turn, lane: Lane, horizon: Height) -> bool:
+    if horizon <= lane.client.height or turn.now_ns < max(
+        refresh_due_at(turn, lane), lane.refresh_not_before_ns
+    ):
+        return False
+    return not any(turn.state.batches[batch_id].is_update for batch_id in lane.batches)
+
+
+def _start_batch(turn: Turn, lane: Lane, records: list[PacketRecord], target: Height) -> None:
+    state = turn.state
+    batch_id = BatchId(turn.next_number())
+    deadline = TimeNs(turn.now_ns + state.options.answer_timeout_ns)
+    state.batches[batch_id] = Batch(
+        batch_id=batch_id,
+        lane=lane.end,
+        target_height=target,
+        is_update=target > lane.client.height,
+        items={record.key: None for record in records},
+        proofs={},
+        stage=BatchStage.PROVING,
+        deadline_ns=deadline,
+        is_refresh=not records,
+    )
+    lane.batches[batch_id] = None
+    for record in records:
+        del lane.waiting[record.key]
+        state.batch_of[record.key] = batch_id
+    turn.wake_at(deadline)
+    requests = tuple(
+        ProofRequest(record.key, record.duty, record.packet_bytes, record.acknowledgement)
+        for record in records
+    )
+    turn.emit(ProveBatch(batch_id, lane.end, lane.origin, target, lane.client.height, requests))
+
+
+def drop_refresh(turn: Turn, batch: Batch) -> None:
+    """Forget a refresh, and leave the next one for later if it failed."""
+    lane = turn.state.lanes[batch.lane]
+    lane.refresh_attempts += 1
+    lane.refresh_not_before_ns = turn.retry_at(("refresh", lane.end), lane.refresh_attempts)
+    drop_batch(turn, batch.batch_id)

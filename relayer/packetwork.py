@@ -1,0 +1,220 @@
+"""Transitions of single packets.
+
+Every packet that is not done is in exactly one place: waiting in a lane, in a batch, being asked about, or refused.
+The functions here move it from one place to another and write each new record to the journal.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from relayer.actions import QueryPacket
+from relayer.bodywork import want_body_of
+from relayer.types import NO_TIME, NO_TX, NS_PER_SECOND, Duty, Height, PacketRecord, Step
+
+if TYPE_CHECKING:
+    from relayer.events import PacketStatusSeen, PacketStatusUnknown, SentPacket, WrittenAck
+    from relayer.state import Lane, Turn
+    from relayer.types import BatchId, Failure, PacketKey
+
+
+def lane_of(turn: Turn, record: PacketRecord) -> Lane:
+    """Return the lane in which the packet's present duty is done."""
+    state = turn.state
+    sender = record.key.sender
+    end = state.links[sender].opposite(sender) if record.duty is Duty.RECEIVE else sender
+    return state.lanes[end]
+
+
+def detach(turn: Turn, record: PacketRecord) -> None:
+    """Take a packet out of the place where it is."""
+    state = turn.state
+    state.queries.pop(record.key, None)
+    lane_of(turn, record).waiting.pop(record.key, None)
+    batch_id = state.batch_of.pop(record.key, None)
+    if batch_id is None:
+        return
+    batch = state.batches[batch_id]
+    del batch.items[record.key]
+    batch.proofs.pop(record.key, None)
+    if not batch.items and not batch.is_refresh:
+        # Nothing depends on it any more.  If it was sent, its transaction is still followed on its own.
+        drop_batch(turn, batch_id)
+
+
+def drop_batch(turn: Turn, batch_id: BatchId) -> None:
+    """Forget a batch that holds no packet."""
+    state = turn.state
+    batch = state.batches.pop(batch_id)
+    lane = state.lanes[batch.lane]
+    del lane.batches[batch.batch_id]
+    state.dirty[lane.end] = None
+    if batch.tx_hash is not None and batch.tx_hash in state.txs:
+        state.txs[batch.tx_hash].batch = None
+
+
+def enqueue(turn: Turn, record: PacketRecord) -> None:
+    """Let a packet wait in its lane."""
+    lane = lane_of(turn, record)
+    lane.waiting[record.key] = None
+    turn.state.dirty[lane.end] = None
+
+
+def start_duty(
+    turn: Turn, record: PacketRecord, duty: Duty, provable_from: Height, acknowledgement: bytes = b""
+) -> None:
+    """Give a packet a new duty, with a clean record."""
+    detach(turn, record)
+    fresh = replace(
+        record,
+        duty=duty,
+        step=Step.WAITING,
+        provable_from=provable_from,
+        acknowledgement=acknowledgement,
+        tx_hash=NO_TX,
+        attempts=0,
+        not_before_ns=NO_TIME,
+        alone=False,
+        failure=None,
+    )
+    enqueue(turn, turn.put(fresh))
+
+
+def wait_again(
+    turn: Turn,
+    record: PacketRecord,
+    failure: Failure | None,
+    *,
+    pause: bool,
+    alone: bool = False,
+    provable_from: Height | None = None,
+) -> None:
+    """Let a packet wait for another attempt; with a pause that grows with the number of failures."""
+    detach(turn, record)
+    attempts = record.attempts + 1 if pause else record.attempts
+    again = replace(
+        record,
+        step=Step.WAITING,
+        tx_hash=NO_TX,
+        attempts=attempts,
+        not_before_ns=turn.retry_at(record.key, attempts) if pause else NO_TIME,
+        alone=record.alone or alone,
+        failure=failure if failure is not None else record.failure,
+        provable_from=record.provable_from if provable_from is None else provable_from,
+    )
+    enqueue(turn, turn.put(again))
+
+
+def refuse(turn: Turn, record: PacketRecord, failure: Failure) -> None:
+    """Record that a chain refuses a packet for good."""
+    detach(turn, record)
+    turn.put(replace(record, step=Step.REFUSED, failure=failure, attempts=record.attempts + 1))
+
+
+def finish(turn: Turn, record: PacketRecord, duty: Duty) -> None:
+    """Record how a packet ended."""
+    detach(turn, record)
+    turn.put(replace(record, duty=duty, step=Step.DONE, failure=None))
+
+
+def ask_about(turn: Turn, record: PacketRecord) -> None:
+    """Ask both chains how it stands with a packet, and hold it back meanwhile."""
+    detach(turn, record)
+    turn.state.queries[record.key] = turn.now_ns
+    turn.wake_at(turn.now_ns + turn.state.options.answer_timeout_ns)
+    turn.emit(QueryPacket(record.key, turn.state.links[record.key.sender].opposite(record.key.sender)))
+
+
+def add_sent(turn: Turn, sent: SentPacket, *, ask: bool) -> None:
+    """Take up a packet that was sent.  A packet that is known already stays as it is."""
+    state = turn.state
+    if sent.key.sender not in state.links or sent.key in state.packets:
+        return
+    record = turn.put(
+        PacketRecord(
+            key=sent.key,
+            packet_bytes=sent.packet_bytes,
+            timeout_s=sent.timeout_s,
+            duty=Duty.RECEIVE,
+            step=Step.WAITING,
+            provable_from=Height(sent.height + 1),
+            seen_ns=turn.now_ns,
+            changed_ns=turn.now_ns,
+        )
+    )
+    if ask:
+        ask_about(turn, record)
+    else:
+        enqueue(turn, record)
+    watch_timeout(turn, record)
+
+
+def add_written(turn: Turn, written: WrittenAck, provable_from: Height) -> None:
+    """Take up an acknowledgement.
+
+    For a packet that is not known, which somebody else has relayed, the sender is asked first whether it still waits.
+    """
+    state = turn.state
+    record = state.packets.get(written.key)
+    if record is not None:
+        if record.duty is not Duty.ACKNOWLEDGE or not record.acknowledgement:
+            start_duty(turn, record, Duty.ACKNOWLEDGE, provable_from, written.acknowledgement)
+        return
+    record = turn.put(
+        PacketRecord(
+            key=written.key,
+            packet_bytes=written.packet_bytes,
+            timeout_s=written.timeout_s,
+            duty=Duty.ACKNOWLEDGE,
+            step=Step.WAITING,
+            provable_from=provable_from,
+            seen_ns=turn.now_ns,
+            changed_ns=turn.now_ns,
+            acknowledgement=written.acknowledgement,
+        )
+    )
+    ask_about(turn, record)
+
+
+def watch_timeout(turn: Turn, record: PacketRecord) -> None:
+    """Note when a packet can no longer be received, or turn to its timeout if that time has come."""
+    chain = turn.state.chain(lane_of(turn, record).end.chain)
+    if chain.head_time_ns >= record.timeout_s * NS_PER_SECOND:
+        start_duty(turn, record, Duty.TIMEOUT, chain.head)
+    else:
+        heapq.heappush(chain.timeouts, (record.timeout_s, record.key))
+
+
+def handle_status(turn: Turn, event: PacketStatusSeen) -> None:
+    """Go on with a packet according to what the chains say of it."""
+    record = turn.state.packets.get(event.key)
+    if record is None or event.key not in turn.state.queries:
+        return
+    if record.duty is not Duty.RECEIVE and not event.committed:
+        finish(turn, record, record.duty)
+    elif event.received and event.acknowledgement and record.duty is not Duty.ACKNOWLEDGE:
+        receiver = turn.state.links[record.key.sender].opposite(record.key.sender)
+        head = turn.state.chain(receiver.chain).head
+        start_duty(turn, record, Duty.ACKNOWLEDGE, head, event.acknowledgement)
+        want_body_of(turn, record.key.sender, record.packet_bytes, event.acknowledgement)
+    else:
+        # A first question about a packet that was only listed is no failure.
+        wait_again(turn, record, None, pause=record.step is not Step.WAITING or record.attempts > 0)
+
+
+def handle_status_unknown(turn: Turn, event: PacketStatusUnknown) -> None:
+    """Let a packet wait whose state could not be read."""
+    record = turn.state.packets.get(event.key)
+    if record is not None and event.key in turn.state.queries:
+        wait_again(turn, record, event.failure, pause=True)
+
+
+def drop_stale_queries(turn: Turn, lost: Failure) -> None:
+    """Take back packets whose question was not answered."""
+    state = turn.state
+    limit = turn.now_ns - state.options.answer_timeout_ns
+    stale: list[PacketKey] = [key for key, asked in state.queries.items() if asked <= limit]
+    for key in stale:
+        wait_again(turn, state.packets[key], lost, pause=True)

@@ -1,0 +1,277 @@
+"""What the relayer asks the nodes of a chain, with the answers as values of its own.
+
+Everything here raises the errors of `ChainNodes.ask`, and `AnswerMalformed` for an answer that makes no sense.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from google.protobuf.message import DecodeError
+
+from ibc.client_state import (
+    CLIENT_STATE_URL,
+    CONSENSUS_STATE_URL,
+    ClientState,
+    check_type_url,
+    client_state_from_wire,
+    consensus_state_from_wire,
+)
+from ibc.errors import IbcError
+from ibc.events import PacketEventKind
+from ibc.identifiers import Height as IbcHeight
+from ibc.identifiers import height_to_wire
+from ibc.rpcjson import parse_light_block
+from relayer.blocks import find_key
+from relayer.errors import AnswerMalformed, BodyUnavailable
+from relayer.events import BodyNeed, CheckpointSeen, HeadSeen, PacketStatusSeen, SentPacket
+from relayer.types import (
+    BodyKey,
+    ClientId,
+    ClientStatus,
+    ClientView,
+    Failure,
+    Height,
+    Link,
+    LinkEnd,
+    PacketKey,
+    TimeNs,
+    TxHash,
+)
+from tx.codec import encode
+from wire.gradchain.hub.v1 import query_pb2 as hub_pb2
+from wire.gradchain.ibc.v1 import query_pb2 as ibc_pb2
+from wire.gradchain.node.v1 import query_pb2 as node_pb2
+from wire.gradchain.shard.v1 import query_pb2 as shard_pb2
+from wire.ibc.lightclients.tendermint.v1 import tendermint_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from abci_app.rpc_answers import BlockResults
+    from ibc.tendermint import TrustedState
+    from relayer.nodes import ChainNodes
+    from wire.tendermint.types import types_pb2
+
+PAGE: Final = 500
+"""Pending packets in one answer."""
+
+_STATUS: Final = {
+    ibc_pb2.CLIENT_STATUS_ACTIVE: ClientStatus.ACTIVE,
+    ibc_pb2.CLIENT_STATUS_EXPIRED: ClientStatus.EXPIRED,
+    ibc_pb2.CLIENT_STATUS_FROZEN: ClientStatus.FROZEN,
+}
+_OPEN_BODY: Final = (hub_pb2.SHARD_ROUND_STATUS_UNSPECIFIED, hub_pb2.SHARD_ROUND_STATUS_WAITING)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientInfo:
+    """A light client as a chain's node describes it."""
+
+    client_id: ClientId
+    counterparty: ClientId
+    """Empty if the client is not tied to another one yet."""
+    state: ClientState
+    view: ClientView
+
+
+@contextmanager
+def _malformed(what: str) -> Iterator[None]:
+    """Turn what a wrong answer raises into one error."""
+    try:
+        yield
+    except (IbcError, DecodeError) as error:
+        raise AnswerMalformed(f"{what}: {error}") from error
+
+
+# --- blocks ----------------------------------------------------------------------------------------------------------
+
+
+async def get_head(nodes: ChainNodes) -> HeadSeen:
+    """Return the newest block of a chain."""
+    status = await nodes.ask(lambda node: node.rpc.status())
+    return HeadSeen(nodes.chain_id, Height(status.height), TimeNs(status.block_time_ns))
+
+
+async def get_header_time(nodes: ChainNodes, height: Height) -> TimeNs:
+    """Return the time in the header of a height, unverified."""
+    header = await nodes.ask(lambda node: node.rpc.header(height))
+    return TimeNs(header.time_ns)
+
+
+async def get_block_results(nodes: ChainNodes, height: Height) -> BlockResults:
+    """Return what a block did."""
+    return await nodes.ask(lambda node: node.rpc.block_results(height))
+
+
+async def get_light_block(nodes: ChainNodes, height: Height) -> types_pb2.LightBlock:
+    """Return header, commit and validators of a height, unverified."""
+    raw = await nodes.ask(lambda node: node.rpc.light_block(height))
+    with _malformed(f"light block {height} of {nodes.chain_id}"):
+        return parse_light_block(raw.signed_header, raw.validators)
+
+
+async def prove(nodes: ChainNodes, key: bytes, height: Height) -> node_pb2.ProveResponse:
+    """Return the value of a provable key at a height, or its absence, with the proof; unverified."""
+    request = node_pb2.ProveRequest(key=key, height=height)
+    return await nodes.ask(lambda node: node.node.Prove(request, timeout=node.timeout_s))
+
+
+# --- transactions ----------------------------------------------------------------------------------------------------
+
+
+async def broadcast(nodes: ChainNodes, tx: bytes) -> Failure | None:
+    """Hand over a transaction; return why CheckTx refuses it, or None if it waits for a block now."""
+    request = node_pb2.BroadcastTxRequest(tx=tx)
+    answer = await nodes.ask(lambda node: node.node.BroadcastTx(request, timeout=node.timeout_s))
+    return _outcome_failure(answer.outcome)
+
+
+async def look_up_tx(nodes: ChainNodes, tx_hash: TxHash) -> tuple[Height, Failure | None] | None:
+    """Return the height of the block that holds a transaction and why it failed, or None if no outcome is known."""
+    request = node_pb2.GetTxRequest(tx_hash=tx_hash)
+    answer = await nodes.ask(lambda node: node.node.GetTx(request, timeout=node.timeout_s))
+    if not answer.found:
+        return None
+    return Height(answer.outcome.height), _outcome_failure(answer.outcome)
+
+
+def _outcome_failure(outcome: node_pb2.TxOutcome) -> Failure | None:
+    return Failure(outcome.codespace, outcome.code, outcome.log) if outcome.code else None
+
+
+# --- clients and packets ---------------------------------------------------------------------------------------------
+
+
+async def get_client(nodes: ChainNodes, client_id: ClientId) -> ClientInfo:
+    """Return a light client of a chain."""
+    request = ibc_pb2.GetClientRequest(client_id=client_id)
+    answer = await nodes.ask(lambda node: node.ibc.GetClient(request, timeout=node.timeout_s))
+    return _read_client(answer.client)
+
+
+async def list_clients(nodes: ChainNodes) -> list[ClientInfo]:
+    """Return all light clients of a chain."""
+    request = ibc_pb2.ListClientsRequest()
+    answer = await nodes.ask(lambda node: node.ibc.ListClients(request, timeout=node.timeout_s))
+    return [_read_client(client) for client in answer.clients]
+
+
+def _read_client(client: ibc_pb2.Client) -> ClientInfo:
+    with _malformed(f"client {client.client_id}"):
+        check_type_url(client.client_state, CLIENT_STATE_URL)
+        state = client_state_from_wire(tendermint_pb2.ClientState.FromString(client.client_state.value))
+    view = ClientView(
+        Height(state.latest_height.height),
+        TimeNs(client.latest_time_ns),
+        state.trust.trusting_period_ns,
+        _STATUS.get(client.status, ClientStatus.EXPIRED),
+    )
+    return ClientInfo(ClientId(client.client_id), ClientId(client.counterparty_client_id), state, view)
+
+
+async def get_consensus_state(
+    nodes: ChainNodes, client_id: ClientId, revision: int, height: Height
+) -> TrustedState:
+    """Return what a chain's client knows of a height of the other chain."""
+    request = ibc_pb2.GetConsensusStateRequest(
+        client_id=client_id, height=height_to_wire(IbcHeight(revision, height))
+    )
+    answer = await nodes.ask(lambda node: node.ibc.GetConsensusState(request, timeout=node.timeout_s))
+    with _malformed(f"consensus state {height} of {client_id} on {nodes.chain_id}"):
+        check_type_url(answer.consensus_state, CONSENSUS_STATE_URL)
+        message = tendermint_pb2.ConsensusState.FromString(answer.consensus_state.value)
+        return consensus_state_from_wire(message, answer.height.revision_height)
+
+
+async def list_pending(nodes: ChainNodes, end: LinkEnd, link: Link) -> tuple[SentPacket, ...]:
+    """Return all packets that an end has sent and that are still open."""
+    found: list[SentPacket] = []
+    start = 1
+    while True:
+        request = ibc_pb2.ListPendingPacketsRequest(client_id=end.client, start=start, limit=PAGE)
+        answer = await _list_page(nodes, request)
+        for pending in answer.packets:
+            packet = pending.packet
+            key = find_key(end.chain, PacketEventKind.SEND, packet, {end: link})
+            if key is not None:
+                found.append(
+                    SentPacket(key, encode(packet), packet.timeout_timestamp, Height(pending.height))
+                )
+        if len(answer.packets) < PAGE:
+            return tuple(found)
+        start = answer.packets[-1].packet.sequence + 1
+
+
+async def _list_page(
+    nodes: ChainNodes, request: ibc_pb2.ListPendingPacketsRequest
+) -> ibc_pb2.ListPendingPacketsResponse:
+    return await nodes.ask(lambda node: node.ibc.ListPendingPackets(request, timeout=node.timeout_s))
+
+
+async def get_packet_status(
+    source: ChainNodes, target: ChainNodes, key: PacketKey, receiver: LinkEnd
+) -> PacketStatusSeen:
+    """Return what both chains say of a packet."""
+    sent = ibc_pb2.GetPacketStatusRequest(client_id=key.sender.client, sequence=key.sequence)
+    received = ibc_pb2.GetPacketStatusRequest(client_id=receiver.client, sequence=key.sequence)
+    there = await target.ask(lambda node: node.ibc.GetPacketStatus(received, timeout=node.timeout_s))
+    # The sender last: a packet that ends in between is then not taken for one that is still open.
+    here = await source.ask(lambda node: node.ibc.GetPacketStatus(sent, timeout=node.timeout_s))
+    return PacketStatusSeen(
+        key, committed=here.committed, received=there.received, acknowledgement=there.acknowledgement
+    )
+
+
+# --- bodies ----------------------------------------------------------------------------------------------------------
+
+
+async def get_checkpoint(hub: ChainNodes, key: BodyKey) -> CheckpointSeen:
+    """Return what the hub lacks of a checkpoint's body."""
+    request = hub_pb2.GetCheckpointRequest(
+        task=key.task, round=key.round, attempt=key.attempt, shard=key.shard.chain
+    )
+    answer = await hub.ask(lambda node: node.hub.GetCheckpoint(request, timeout=node.timeout_s))
+    status = hub_pb2.ShardRoundStatus.Name(answer.state.status).removeprefix("SHARD_ROUND_STATUS_").lower()
+    if answer.state.status in _OPEN_BODY:
+        need = BodyNeed.UNKNOWN
+    else:
+        need = BodyNeed.PARTS if answer.missing else BodyNeed.NOTHING
+    return CheckpointSeen(key, need, status, tuple(answer.missing))
+
+
+async def get_body_parts(
+    shard: ChainNodes, key: BodyKey, indices: tuple[int, ...]
+) -> list[shard_pb2.BodyPart]:
+    """Return parts of a checkpoint's body, unverified, in the order asked for.
+
+    Raises:
+      BodyUnavailable: the node leaves one out.
+
+    """
+    found: dict[int, shard_pb2.BodyPart] = {}
+    wanted = set(indices)
+    while wanted:
+        first = min(wanted)
+        request = shard_pb2.GetBodyPartsRequest(
+            task=key.task,
+            round=key.round,
+            attempt=key.attempt,
+            first=first,
+            limit=max(wanted) - first + 1,
+        )
+        answer = await _get_parts(shard, request)
+        fresh = {part.index: part for part in answer.parts if part.index in wanted}
+        if first not in fresh:
+            raise BodyUnavailable(f"expected part {first} of the body of {key}, got none")
+        found |= fresh
+        wanted -= fresh.keys()
+    return [found[index] for index in indices]
+
+
+async def _get_parts(
+    shard: ChainNodes, request: shard_pb2.GetBodyPartsRequest
+) -> shard_pb2.GetBodyPartsResponse:
+    return await shard.ask(lambda node: node.shard.GetBodyParts(request, timeout=node.timeout_s))

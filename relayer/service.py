@@ -1,0 +1,149 @@
+"""The relayer's commands as coroutines, and the process that runs one of them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from abci_app.keyfile import load_key
+from relayer.driver import Driver
+from relayer.errors import JournalMissing
+from relayer.journal import Journal, JournalReader
+from relayer.link import LinkedShard, Linker
+from relayer.metrics import RelayMetrics
+from relayer.nodes import connect
+from relayer.status import StatusReport, collect_status
+from relayer.submit import Submitter
+from tx.errors import AppError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from relayer.config import RelayerConfig
+    from relayer.nodes import ChainNodes
+    from relayer.types import ChainId
+
+LOG = structlog.get_logger(__name__)
+
+STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+@asynccontextmanager
+async def _connected(config: RelayerConfig) -> AsyncIterator[tuple[ChainNodes, dict[ChainId, ChainNodes]]]:
+    """Yield clients of the hub's nodes and of each shard's."""
+    timeout_s = float(config.request_timeout_s)
+    hub = connect(config.hub.chain_id, "hub", config.hub.nodes, timeout_s)
+    shards = {
+        shard.chain_id: connect(shard.chain_id, "shard", shard.nodes, timeout_s) for shard in config.shards
+    }
+    try:
+        yield hub, shards
+    finally:
+        for chain in (hub, *shards.values()):
+            await chain.close()
+
+
+async def link_chains(config: RelayerConfig) -> tuple[LinkedShard, ...]:
+    """Set up the links to all shards of a configuration, as far as they are missing.
+
+    Raises:
+      AppError: a key is missing, a chain cannot be asked, or what exists cannot become a link.
+
+    """
+    authorities = {
+        chain.chain_id: load_key(chain.authority_key_file)
+        for chain in (config.hub, *config.shards)
+        if chain.authority_key_file is not None
+    }
+    submitter = Submitter(time.time_ns, os.urandom, config.tx_life_s)
+    async with _connected(config) as (hub, shards):
+        linker = Linker(hub, authorities, config.client, submitter)
+        results = await asyncio.gather(
+            *(linker.link(shard) for shard in shards.values()), return_exceptions=True
+        )
+    for result in results:
+        # What could be linked is linked by now; the first thing that went wrong is what to look at.
+        if isinstance(result, BaseException):
+            raise result
+    return tuple(result for result in results if isinstance(result, LinkedShard))
+
+
+async def relay(config: RelayerConfig, *, retry_refused: bool = False) -> None:
+    """Relay until the process is told to stop by SIGTERM or SIGINT.
+
+    Raises:
+      AppError: a key or the journal cannot be used.
+
+    """
+    keys = {chain.chain_id: load_key(chain.key_file) for chain in (config.hub, *config.shards)}
+    metrics = None
+    if config.metrics is not None:
+        metrics = RelayMetrics()
+        metrics.serve(config.metrics.host, config.metrics.port)
+    with Journal(config.journal) as journal:
+        async with _connected(config) as (hub, shards):
+            driver = Driver(config, journal, hub, shards, keys, metrics, retry_refused)
+            LOG.info("relayer started", hub=hub.chain_id, shards=sorted(shards), process=os.getpid())
+            await _run_until_stopped(driver)
+    LOG.info("relayer stopped")
+
+
+async def _run_until_stopped(driver: Driver) -> None:
+    """Run the driver until a signal comes or it fails.
+
+    Raises:
+      AppError: it failed as expected.
+
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in STOP_SIGNALS:
+        loop.add_signal_handler(number, stop.set)
+    running = asyncio.create_task(driver.run())
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (running, stopping):
+            task.cancel()
+        results = await asyncio.gather(running, stopping, return_exceptions=True)
+        for number in STOP_SIGNALS:
+            loop.remove_signal_handler(number)
+    failure = results[0]
+    if isinstance(failure, BaseExceptionGroup):
+        expected = failure.subgroup(AppError)
+        if expected is not None:
+            raise _first(expected)
+    if isinstance(failure, BaseException) and not isinstance(failure, asyncio.CancelledError):
+        raise failure
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the first failure in a group of groups."""
+    inner = group.exceptions[0]
+    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
+
+
+async def report_status(config: RelayerConfig) -> StatusReport:
+    """Return the state of all links.
+
+    Raises:
+      JournalUnusable, JournalTooNew: the journal cannot be read.
+
+    """
+    try:
+        journal = JournalReader(config.journal)
+    except JournalMissing:
+        journal = None  # never started; the chains can be asked all the same
+    try:
+        async with _connected(config) as (hub, shards):
+            return await collect_status(hub, shards, journal, time.time_ns())
+    finally:
+        if journal is not None:
+            journal.close()

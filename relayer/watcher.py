@@ -1,0 +1,167 @@
+"""Following one chain: its newest height at once, and the results of every block in order.
+
+A subscription only says that there is something new; blocks are read by height from the cursor on, so nothing is
+missed while the relayer, a node, or the line was down.  Block results are fetched ahead, a few at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import structlog
+
+from relayer import queries
+from relayer.blocks import read_block
+from relayer.errors import EndpointsDown
+from relayer.events import BlocksSkipped, HeadSeen
+from relayer.types import NO_HEIGHT, Height, Link, LinkEnd
+from tx.errors import AppError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+
+    from abci_app.rpc_answers import BlockResults
+    from relayer.events import RelayEvent
+    from relayer.nodes import ChainNodes
+    from relayer.types import ChainId
+
+T = TypeVar("T")
+
+LOG = structlog.get_logger(__name__)
+
+BLOCKS_AHEAD: Final = 16
+FIRST_PAUSE_S: Final = 0.05
+LONGEST_PAUSE_S: Final = 5.0
+STALL_S: Final = 15.0
+"""After so long without a block another node is asked whether this one has stopped."""
+STALL_BLOCKS: Final = 2
+
+
+@dataclass(slots=True)
+class Watcher:
+    """Follows one chain for ever."""
+
+    nodes: ChainNodes
+    links: Mapping[LinkEnd, Link]
+    put: Callable[[RelayEvent], Awaitable[None]]
+    cursor: Height
+    """All blocks up to here were read; 0 at the very first start."""
+    head: Height = NO_HEIGHT
+    _fetches: asyncio.Queue[tuple[Height, asyncio.Task[BlockResults]]] = field(
+        default_factory=lambda: asyncio.Queue(BLOCKS_AHEAD)
+    )
+
+    @property
+    def chain(self) -> ChainId:
+        """Id of the chain."""
+        return self.nodes.chain_id
+
+    async def run(self) -> None:
+        """Follow the chain; ends only by being cancelled."""
+        head = await retry(lambda: queries.get_head(self.nodes))
+        await self._put_head(head)
+        if not self.cursor:
+            # What was sent before is found by listing the pending packets.
+            self.cursor = head.height
+            await self.put(BlocksSkipped(self.chain, head.height))
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._fetch_blocks(tasks))
+            tasks.create_task(self._read_blocks())
+
+    async def _fetch_blocks(self, tasks: asyncio.TaskGroup) -> None:
+        """Start to fetch each new block."""
+        async for height in self._heights(self.cursor):
+            if height > self.head:
+                self.head = height
+                tasks.create_task(self._announce(height))
+            task = tasks.create_task(self._fetch_results(height))
+            await self._fetches.put((height, task))
+
+    async def _heights(self, cursor: Height) -> AsyncIterator[Height]:
+        """Yield every height above the cursor, whatever happens to the nodes."""
+        pause_s = FIRST_PAUSE_S
+        while True:
+            heights = self.nodes.follow_heights(cursor)
+            try:
+                while True:
+                    async with asyncio.timeout(STALL_S if len(self.nodes.nodes) > 1 else None):
+                        cursor = Height(await anext(heights))
+                    pause_s = FIRST_PAUSE_S
+                    yield cursor
+            except TimeoutError:
+                await self._leave_stalled_node(cursor)
+            except EndpointsDown as error:
+                LOG.debug("no new blocks", chain=self.chain, reason=error.message)
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+
+    async def _leave_stalled_node(self, cursor: Height) -> None:
+        """Turn to another node if others have more blocks than the one that is followed."""
+        answers = await asyncio.gather(
+            *(node.rpc.status() for node in self.nodes.nodes), return_exceptions=True
+        )
+        newest = max(
+            (answer.height for answer in answers if not isinstance(answer, BaseException)), default=0
+        )
+        if newest > cursor + STALL_BLOCKS:
+            self.nodes.demote(f"it stopped at height {cursor}, others are at {newest}")
+
+    async def _announce(self, height: Height) -> None:
+        """Tell of a new head as soon as its time is known; what waits for it need not wait for the block's results."""
+        time_ns = await retry(lambda: queries.get_header_time(self.nodes, height))
+        await self._put_head(HeadSeen(self.chain, height, time_ns))
+
+    async def _put_head(self, head: HeadSeen) -> None:
+        self.head = max(self.head, head.height)
+        await self.put(head)
+
+    async def _fetch_results(self, height: Height) -> BlockResults:
+        return await retry(lambda: queries.get_block_results(self.nodes, height))
+
+    async def _read_blocks(self) -> None:
+        """Report the fetched blocks in order."""
+        while True:
+            height, task = await self._fetches.get()
+            results = await self._await_results(height, task)
+            if results is not None and height > self.cursor:
+                await self.put(read_block(self.chain, results, self.links))
+                self.cursor = height
+
+    async def _await_results(self, height: Height, task: asyncio.Task[BlockResults]) -> BlockResults | None:
+        """Return a block's results, or None if no node keeps them any more."""
+        pause_s = 1.0
+        while not task.done():
+            await asyncio.wait([task], timeout=pause_s)
+            if task.done() or height <= self.cursor:
+                break
+            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+            await self._skip_pruned(height)
+        if height <= self.cursor:
+            task.cancel()
+            return None
+        return await task
+
+    async def _skip_pruned(self, height: Height) -> None:
+        """Go on above the blocks that the nodes have pruned."""
+        try:
+            status = await self.nodes.ask(lambda node: node.rpc.status())
+        except AppError:
+            return
+        if status.earliest_height > height:
+            LOG.warning("blocks skipped", chain=self.chain, first=height, last=status.earliest_height - 1)
+            self.cursor = Height(status.earliest_height - 1)
+            await self.put(BlocksSkipped(self.chain, self.cursor))
+
+
+async def retry(question: Callable[[], Awaitable[T]]) -> T:
+    """Ask until there is an answer, with growing pauses."""
+    pause_s = FIRST_PAUSE_S
+    while True:
+        try:
+            return await question()
+        except AppError as error:
+            LOG.debug("asked in vain", reason=error.message)
+        await asyncio.sleep(pause_s)
+        pause_s = min(pause_s * 2, LONGEST_PAUSE_S)

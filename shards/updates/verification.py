@@ -1,0 +1,158 @@
+"""The checks of an update that cost something, each done once a node.
+
+A verdict is remembered under the digest of everything that it depends on, so CheckTx, the proposal and FinalizeBlock
+share it, and forgetting it costs time alone.  The payload enters a digest through its Merkle root, which has been
+recomputed from the bytes before: one pass over the payload serves the check of the root and all names of verdicts.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from aggregation.batch import BlobClaim, verify_claims
+from aggregation.errors import PayloadRangeError
+from aggregation.payload import decode_payload, payload_root, split_blobs
+from aggregation.quantise import count_clipped, count_large
+from shards.errors import CommitmentMismatch, CountMismatch, PayloadMismatch, PayloadOutOfRange
+from tx.failures import InvalidSignature
+from tx.keys import verify_signature
+from tx.statements import statement_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from abci_app.context import Services, VerificationCache
+    from shards.updates.types import Submission
+
+_SIGNATURE: Final = b"signature"
+_CONTENT: Final = b"content"
+_COMMITMENTS: Final = b"commitments"
+
+
+def verify_submission_signature(submission: Submission, cache: VerificationCache) -> None:
+    """Verify that the participant signed the statement.
+
+    Raises:
+      InvalidSignature: it did not.
+
+    """
+    name = _verdict_name(_SIGNATURE, submission.statement_bytes, submission.signature)
+    verdict = cache.get(name)
+    if verdict is None:
+        try:
+            verify_signature(
+                submission.participant, statement_digest(submission.statement_bytes), submission.signature
+            )
+        except InvalidSignature:
+            cache.put(name, verdict=False)
+            raise
+        cache.put(name, verdict=True)
+    elif not verdict:
+        raise InvalidSignature(f"expected a signature of key {submission.participant.hex()}, got another one")
+
+
+def verify_payload_root(submission: Submission) -> None:
+    """Verify that the payload is the one that the statement names.
+
+    Raises:
+      PayloadMismatch: it is another one.
+
+    """
+    root = payload_root(submission.payload)
+    if root != submission.statement.payload_root:
+        raise PayloadMismatch(
+            f"expected the payload with root {submission.statement.payload_root.hex()}, got {root.hex()}"
+        )
+
+
+def verify_content(submission: Submission, cache: VerificationCache) -> None:
+    """Verify the range of a payload's coordinates and the signed counts.  The payload's root must be verified.
+
+    Raises:
+      PayloadOutOfRange: a coordinate is -128.
+      CountMismatch: a count is wrong.
+
+    """
+    statement = submission.statement
+    counts = statement.clipped.to_bytes(8, "big") + statement.large.to_bytes(8, "big")
+    name = _verdict_name(_CONTENT, statement.payload_root, counts)
+    if cache.get(name):
+        return
+    try:
+        q = decode_payload(submission.payload, len(submission.payload))
+    except PayloadRangeError as error:
+        raise PayloadOutOfRange(error.message) from None
+    clipped, large = count_clipped(q), count_large(q)
+    if (statement.clipped, statement.large) != (clipped, large):
+        raise CountMismatch(
+            f"expected {clipped} clipped and {large} large coordinates as in the payload, "
+            f"got {statement.clipped} and {statement.large}"
+        )
+    cache.put(name, verdict=True)
+
+
+def verify_commitments(services: Services, submissions: Sequence[Submission]) -> list[bool]:
+    """Tell of each submission whether all its commitments are true, and remember it.
+
+    All claims whose verdict is not known are checked together, for little more than the price of one.  The payloads'
+    roots must be verified, and there must be one commitment a blob.
+    """
+    verdicts: dict[bytes, bool] = {}
+    claims: list[BlobClaim] = []
+    owners: list[bytes] = []
+    names = [_commitments_name(submission) for submission in submissions]
+    for name, submission in zip(names, submissions, strict=True):
+        if name in verdicts:
+            continue
+        known = services.verified.get(name)
+        verdicts[name] = True if known is None else known
+        if known is None:
+            blobs = split_blobs(submission.payload)
+            commitments = submission.statement.commitments
+            claims += [BlobClaim(blob, point) for blob, point in zip(blobs, commitments, strict=True)]
+            owners += [name] * len(blobs)
+    if claims:
+        for name, verdict in zip(owners, verify_claims(services.kzg, claims), strict=True):
+            verdicts[name] = verdicts[name] and verdict
+        for name in dict.fromkeys(owners):
+            services.verified.put(name, verdict=verdicts[name])
+    return [verdicts[name] for name in names]
+
+
+def require_commitments(services: Services, submission: Submission) -> None:
+    """Verify a submission's commitments: by the remembered verdict, else on the spot.
+
+    Raises:
+      CommitmentMismatch: one of them does not commit to its blob.
+
+    """
+    if not verify_commitments(services, [submission])[0]:
+        raise CommitmentMismatch(
+            "expected commitments to the blobs of the payload, got another one among them"
+        )
+
+
+def is_authentic(submission: Submission) -> bool:
+    """Whether the participant signed the statement and the payload is the one that it names.
+
+    Without a cache, as it depends on the submission alone.
+    """
+    try:
+        verify_signature(
+            submission.participant, statement_digest(submission.statement_bytes), submission.signature
+        )
+        verify_payload_root(submission)
+    except (InvalidSignature, PayloadMismatch):
+        return False
+    return True
+
+
+def _commitments_name(submission: Submission) -> bytes:
+    statement = submission.statement
+    return _verdict_name(_COMMITMENTS, statement.payload_root, b"".join(statement.commitments))
+
+
+def _verdict_name(kind: bytes, first: bytes, second: bytes) -> bytes:
+    """Return the digest of what a verdict depends on; lengths keep the parts apart."""
+    return sha256(b"%b %d %d " % (kind, len(first), len(second)) + first + second).digest()

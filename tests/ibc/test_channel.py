@@ -1,0 +1,403 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from abci_app.state import BULK, PROVABLE, Overlay
+from ibc import errors
+from ibc.channel import handle_acknowledgement, handle_recv_packet, handle_timeout, send_packet
+from ibc.events import PacketEventKind, packets_from_events
+from ibc.identifiers import Height, height_to_wire
+from ibc.keys import packet_commitment_key
+from ibc.packet import ERROR_ACK, MAX_TIMEOUT_S, commit_packet
+from ibc.ports import HUB_PORT
+from ibc.results import RelayResult
+from ibc.state import get_acknowledgement, get_commitment, has_receipt, put_client, require_client
+from tests.support.ibc import SECOND_NS, SimulatedChain, make_members
+from tests.support.ibc_host import HostChain
+from tests.support.ibc_link import Link, RecordingApp, make_payload
+from wire.ibc.core.channel.v2 import packet_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ibc.host import HostContext, HostState
+
+
+def kinds(chain: HostChain) -> list[PacketEventKind]:
+    return [event.kind for event in packets_from_events(chain.events)]
+
+
+# send
+
+
+def test_a_packet_is_committed_to_and_counted() -> None:
+    link = Link()
+    first, second = link.send(b"one"), link.send(b"two")
+    assert (first.sequence, second.sequence) == (1, 2)
+    assert get_commitment(link.hub.state, link.hub_client, 1) == commit_packet(first)
+    assert [event.packet for event in packets_from_events(link.hub.events)] == [first, second]
+
+
+@pytest.mark.parametrize(("after_s", "expected"), [(0, errors.TimeoutElapsed), (-5, errors.TimeoutElapsed)])
+def test_a_timeout_that_has_passed_is_refused(after_s: int, expected: type[errors.IbcError]) -> None:
+    with pytest.raises(expected):
+        Link().send(after_s=after_s)
+
+
+def test_a_timeout_is_at_most_a_day_ahead() -> None:
+    link = Link()
+    link.hub.sim.time_ns = link.hub.sim.time_ns // SECOND_NS * SECOND_NS
+    link.send(after_s=MAX_TIMEOUT_S)
+    with pytest.raises(errors.TimeoutTooFar):
+        link.send(after_s=MAX_TIMEOUT_S + 1)
+
+
+def test_a_timeout_that_the_receiver_has_passed_is_refused() -> None:
+    link = Link()
+    link.shard.sim.time_ns += 100 * SECOND_NS
+    link.hub.sim.time_ns += 95 * SECOND_NS
+    link.teach_hub()
+    with pytest.raises(errors.TimeoutElapsed):
+        link.send(after_s=4)
+
+
+def test_nothing_is_sent_over_a_client_without_counterparty() -> None:
+    link = Link()
+    client_id = link.hub.create_client(link.shard)
+    with pytest.raises(errors.CounterpartyNotFound):
+        send_packet(link.hub.ctx, link.hub.state, client_id, link.timeout_s(), [make_payload(b"x")])
+
+
+def test_nothing_is_sent_over_a_frozen_or_expired_client() -> None:
+    link = Link()
+    client = require_client(link.hub.state, link.hub_client)
+    put_client(link.hub.state, link.hub_client, client.freeze())
+    with pytest.raises(errors.ClientNotActive):
+        link.send()
+    put_client(link.hub.state, link.hub_client, client)
+    link.pass_time(15 * 86_400)
+    with pytest.raises(errors.ClientNotActive):
+        link.send()
+
+
+@pytest.mark.parametrize("payloads", [[], [make_payload(b"")], [make_payload(b"x", "p")]])
+def test_a_malformed_payload_is_not_sent(payloads: list[packet_pb2.Payload]) -> None:
+    link = Link()
+    with pytest.raises(errors.IbcError):
+        link.send_payloads(payloads, link.timeout_s())
+    assert get_commitment(link.hub.state, link.hub_client, 1) is None
+
+
+# receive
+
+
+def test_a_packet_is_received_and_answered() -> None:
+    link = Link()
+    packet = link.send(b"one", b"two")
+    assert link.recv(link.recv_message(packet)) is RelayResult.SUCCESS
+    assert link.shard_app.received == [b"one", b"two"]
+    assert has_receipt(link.shard.state, link.shard_client, 1)
+    ack = get_acknowledgement(link.shard.state, link.shard_client, 1)
+    assert ack is not None
+    assert list(ack.app_acknowledgements) == [b"ack of one", b"ack of two"]
+    assert kinds(link.shard) == [PacketEventKind.RECEIVE, PacketEventKind.WRITE_ACK]
+
+
+def test_receiving_again_changes_nothing() -> None:
+    link = Link()
+    msg = link.recv_message(link.send())
+    link.recv(msg)
+    before = dict(link.shard.state.writes[BULK])
+    assert link.recv(msg) is RelayResult.NOOP
+    msg.proof_commitment = b"not even looked at"
+    assert link.recv(msg) is RelayResult.NOOP
+    assert link.shard_app.received == [b"hello"]
+    assert link.shard.state.writes[BULK] == before
+
+
+def test_packets_are_received_in_any_order() -> None:
+    link = Link()
+    packets = [link.send(value) for value in (b"one", b"two", b"three")]
+    height = link.teach_shard()
+    for packet in reversed(packets):
+        assert link.recv(link.recv_message(packet, height)) is RelayResult.SUCCESS
+    assert link.shard_app.received == [b"three", b"two", b"one"]
+
+
+def test_a_refused_payload_leaves_only_the_error_acknowledgement() -> None:
+    link = Link()
+    packet = link.send(b"fine", b"refuse")
+    assert link.recv(link.recv_message(packet)) is RelayResult.FAILURE
+    assert link.shard.state.get(BULK, b"app/fine") is None
+    assert link.shard.state.get(BULK, b"app/refuse") is None
+    ack = get_acknowledgement(link.shard.state, link.shard_client, 1)
+    assert ack is not None
+    assert list(ack.app_acknowledgements) == [ERROR_ACK]
+    assert has_receipt(link.shard.state, link.shard_client, 1)
+    names = [event.kind for event in link.shard.events]
+    assert "app_received" not in names
+    refusal = dict(next(event.attributes for event in link.shard.events if event.kind == "payload_refused"))
+    assert (refusal["codespace"], refusal["code"], refusal["port"]) == ("ibc", "77", "fl.shard")
+
+
+def test_a_payload_for_an_unknown_port_is_refused_with_the_error_acknowledgement() -> None:
+    link = Link()
+    packet = link.send_payloads([make_payload(b"x", "transfer")], link.timeout_s())
+    assert link.recv(link.recv_message(packet)) is RelayResult.FAILURE
+
+
+def test_an_application_must_answer() -> None:
+    link = Link()
+    with pytest.raises(errors.InvalidAcknowledgement):
+        link.recv(link.recv_message(link.send(b"say nothing")))
+
+
+@pytest.mark.parametrize(
+    ("mutate", "expected"),
+    [
+        pytest.param(lambda p: setattr(p, "sequence", 2), errors.ProofKeyMismatch, id="sequence"),
+        pytest.param(
+            lambda p: setattr(p, "source_client", "07-tendermint-9"), errors.CounterpartyMismatch, id="source"
+        ),
+        pytest.param(
+            lambda p: setattr(p, "destination_client", "07-tendermint-9"),
+            errors.CounterpartyNotFound,
+            id="client",
+        ),
+        pytest.param(
+            lambda p: setattr(p, "timeout_timestamp", 1 << 63), errors.ProofValueMismatch, id="timeout"
+        ),
+        pytest.param(
+            lambda p: setattr(p.payloads[0], "value", b"forged"), errors.ProofValueMismatch, id="value"
+        ),
+    ],
+)
+def test_a_changed_packet_is_not_received(
+    mutate: Callable[[packet_pb2.Packet], None], expected: type[errors.IbcError]
+) -> None:
+    link = Link()
+    msg = link.recv_message(link.send())
+    mutate(msg.packet)
+    with pytest.raises(expected):
+        link.recv(msg)
+    assert not has_receipt(link.shard.state, link.shard_client, 1)
+
+
+def test_a_packet_that_was_never_sent_is_not_received() -> None:
+    link = Link()
+    packet = link.send()
+    packet.sequence = 2
+    with pytest.raises(errors.WrongProofKind):
+        link.recv(link.recv_message(packet))
+
+
+def test_a_packet_of_another_chain_is_not_received() -> None:
+    """Another chain proves with its own state, under the id of the chain that was expected."""
+    link, other = Link(), HostChain(SimulatedChain("hub-1", members=make_members({7: 10})))
+    packet = link.send()
+    key = packet_commitment_key(packet.source_client, packet.sequence)
+    other.state.set(PROVABLE, key, commit_packet(packet))
+    msg = link.recv_message(packet)
+    msg.proof_commitment = other.prove(key, other.commit())
+    with pytest.raises(errors.RootMismatch):
+        link.recv(msg)
+
+
+def test_a_packet_is_not_received_from_its_timeout_on() -> None:
+    link = Link()
+    packet = link.send(after_s=30)
+    msg = link.recv_message(packet)
+    link.shard.sim.time_ns = packet.timeout_timestamp * SECOND_NS
+    with pytest.raises(errors.TimeoutElapsed):
+        link.recv(msg)
+    link.shard.sim.time_ns -= 1
+    assert link.recv(msg) is RelayResult.SUCCESS
+
+
+@pytest.mark.parametrize("height", [Height(1, 1_000), Height(2, 3), Height(0, 0), Height(1, 3)])
+def test_a_height_that_the_client_does_not_know_proves_nothing(height: Height) -> None:
+    link = Link()
+    msg = link.recv_message(link.send())
+    msg.proof_height.CopyFrom(height_to_wire(height))
+    with pytest.raises(errors.ConsensusStateNotFound):
+        link.recv(msg)
+
+
+def test_a_frozen_client_proves_nothing() -> None:
+    link = Link()
+    msg = link.recv_message(link.send())
+    client = require_client(link.shard.state, link.shard_client)
+    put_client(link.shard.state, link.shard_client, client.freeze())
+    with pytest.raises(errors.ClientNotActive):
+        link.recv(msg)
+
+
+# acknowledge
+
+
+def received(link: Link, *values: bytes) -> packet_pb2.Packet:
+    packet = link.send(*values)
+    link.recv(link.recv_message(packet))
+    return packet
+
+
+def test_an_answer_ends_a_packet() -> None:
+    link = Link()
+    packet = received(link, b"one", b"two")
+    assert link.acknowledge(link.ack_message(packet)) is RelayResult.SUCCESS
+    assert link.hub_app.answers == [(b"one", b"ack of one"), (b"two", b"ack of two")]
+    assert get_commitment(link.hub.state, link.hub_client, 1) is None
+    assert kinds(link.hub)[-1] is PacketEventKind.ACKNOWLEDGE
+
+
+def test_an_error_answers_every_payload() -> None:
+    link = Link()
+    packet = received(link, b"fine", b"refuse")
+    assert link.acknowledge(link.ack_message(packet)) is RelayResult.SUCCESS
+    assert link.hub_app.answers == [(b"fine", ERROR_ACK), (b"refuse", ERROR_ACK)]
+
+
+def test_an_answer_counts_once() -> None:
+    link = Link()
+    msg = link.ack_message(received(link))
+    link.acknowledge(msg)
+    assert link.acknowledge(msg) is RelayResult.NOOP
+    assert len(link.hub_app.answers) == 1
+
+
+def test_a_forged_answer_is_refused() -> None:
+    link = Link()
+    msg = link.ack_message(received(link))
+    msg.acknowledgement.app_acknowledgements[:] = [ERROR_ACK]
+    with pytest.raises(errors.ProofValueMismatch):
+        link.acknowledge(msg)
+
+
+def test_an_answer_to_another_packet_is_refused() -> None:
+    link = Link()
+    msg = link.ack_message(received(link))
+    msg.packet.payloads[0].value = b"forged"
+    with pytest.raises(errors.CommitmentMismatch):
+        link.acknowledge(msg)
+    msg.packet.destination_client = "07-tendermint-9"
+    with pytest.raises(errors.CounterpartyMismatch):
+        link.acknowledge(msg)
+
+
+def test_an_answer_that_was_not_written_is_refused() -> None:
+    link = Link()
+    packet = link.send()
+    msg = link.ack_message(packet)
+    with pytest.raises(errors.WrongProofKind):
+        link.acknowledge(msg)
+
+
+# time out
+
+
+def test_a_packet_that_was_not_received_in_time_is_taken_back() -> None:
+    link = Link()
+    packet = link.send(b"one", b"two", after_s=30)
+    link.pass_time(40)
+    assert link.time_out(link.timeout_message(packet)) is RelayResult.SUCCESS
+    assert link.hub_app.returned == [b"one", b"two"]
+    assert get_commitment(link.hub.state, link.hub_client, 1) is None
+    assert kinds(link.hub)[-1] is PacketEventKind.TIME_OUT
+
+
+def test_a_packet_is_taken_back_once() -> None:
+    link = Link()
+    packet = link.send(after_s=30)
+    link.pass_time(40)
+    msg = link.timeout_message(packet)
+    link.time_out(msg)
+    assert link.time_out(msg) is RelayResult.NOOP
+    assert len(link.hub_app.returned) == 1
+
+
+def test_a_packet_is_not_taken_back_before_its_timeout() -> None:
+    link = Link()
+    with pytest.raises(errors.TimeoutNotReached):
+        link.time_out(link.timeout_message(link.send()))
+
+
+def test_a_packet_that_was_received_is_not_taken_back() -> None:
+    link = Link()
+    packet = received(link)
+    link.pass_time(100)
+    with pytest.raises(errors.WrongProofKind):
+        link.time_out(link.timeout_message(packet))
+
+
+def test_an_absence_of_another_receipt_takes_nothing_back() -> None:
+    """The absent sequence 2 does not show that sequence 1 was not received."""
+    link = Link()
+    packet = received(link)
+    link.pass_time(100)
+    other = packet_pb2.Packet()
+    other.CopyFrom(packet)
+    other.sequence = 2
+    msg = link.timeout_message(other)
+    msg.packet.CopyFrom(packet)
+    with pytest.raises(errors.KeyNotBetween):
+        link.time_out(msg)
+
+
+def test_an_absence_before_the_timeout_takes_nothing_back() -> None:
+    """At the old height the packet was not received yet, but it was later."""
+    link = Link()
+    packet = link.send()
+    early = link.timeout_message(packet)
+    link.recv(link.recv_message(packet))
+    link.pass_time(100)
+    with pytest.raises(errors.TimeoutNotReached):
+        link.time_out(early)
+    link.teach_hub()
+    early.proof_height.revision_height = link.shard.sim.height
+    with pytest.raises(errors.RootMismatch):
+        link.time_out(early)
+
+
+def test_a_packet_to_no_port_of_ours_is_neither_answered_nor_taken_back() -> None:
+    link = Link()
+    packet = link.send(after_s=30)
+    link.pass_time(40)
+    msg = link.timeout_message(packet)
+    with pytest.raises(errors.UnknownPort):
+        handle_timeout(link.hub.ctx, link.hub.state, msg, ports={})
+    assert get_commitment(link.hub.state, link.hub_client, 1) is not None
+
+    link = Link()
+    ack = link.ack_message(received(link))
+    with pytest.raises(errors.UnknownPort):
+        handle_acknowledgement(link.hub.ctx, link.hub.state, ack, ports={})
+
+
+def test_an_application_never_sees_its_packet_open_when_it_ends() -> None:
+    """ASA-2024-007: an application that starts the same message again must find nothing to do."""
+    link = Link()
+    packet = link.send(after_s=30)
+    link.pass_time(40)
+    msg = link.timeout_message(packet)
+    results = []
+
+    class Reentrant(RecordingApp):
+        def on_timeout(
+            self, ctx: HostContext, state: HostState, packet: packet_pb2.Packet, payload: packet_pb2.Payload
+        ) -> None:
+            results.append(handle_timeout(ctx, state, msg, ports={HUB_PORT: self}))
+
+    handle_timeout(link.hub.ctx, link.hub.state, msg, ports={HUB_PORT: Reentrant()})
+    assert results == [RelayResult.NOOP]
+
+
+def test_what_is_received_can_be_dropped_as_a_whole() -> None:
+    link = Link()
+    msg = link.recv_message(link.send())
+    branch = Overlay(link.shard.state)
+    handle_recv_packet(link.shard.ctx, branch, msg, ports=link.shard_ports, branch=Overlay)
+    assert not has_receipt(link.shard.state, link.shard_client, 1)
+    branch.merge()
+    assert has_receipt(link.shard.state, link.shard_client, 1)

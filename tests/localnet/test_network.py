@@ -1,0 +1,215 @@
+"""Whole networks of real nodes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from abci_app.errors import EndpointUnreachable, PortInUse
+from abci_app.nodestate import read_state
+from abci_app.process import ProcessId, is_alive, read_pid_file
+from abci_app.supervisor import PROCESS_KINDS
+from localnet.errors import StartFailed, StillRunning
+from localnet.network import Localnet
+from localnet.status import check_agreement, collect_reports
+from tests.support.localnet import (
+    build_manifest,
+    eventually,
+    running_localnet,
+    use_real_cometbft,
+    write_fake_cometbft,
+)
+from tests.support.tools import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from localnet.nodes import NodeHandle
+    from localnet.processes import ProcessUsage
+
+pytestmark = pytest.mark.localnet
+
+
+def height_of(node: NodeHandle) -> int:
+    with node.open_rpc() as rpc:
+        try:
+            return rpc.status().height
+        except EndpointUnreachable:
+            return 0
+
+
+def wait_for_height(node: NodeHandle, height: int) -> None:
+    eventually(lambda: height_of(node) >= height, f"height {height} of {node.name}")
+
+
+def wait_for_change(localnet: Localnet, is_done: Callable[[list[ProcessUsage]], bool], what: str) -> None:
+    eventually(lambda: is_done(localnet.processes()), what)
+
+
+def list_pids(localnet: Localnet) -> list[ProcessId]:
+    """Return the identities of all processes."""
+    files = [node.home.pid_file(kind) for node in localnet.nodes for kind in PROCESS_KINDS]
+    found = [read_pid_file(path) for path in files]
+    return [process for process in (*found, localnet.supervisor) if process is not None]
+
+
+def assert_all_ended(processes: list[ProcessId]) -> None:
+    eventually(lambda: not any(map(is_alive, processes)), "the end of all processes")
+
+
+def test_two_chains_of_one_validator_make_blocks_and_stop_without_a_trace(tmp_path: Path) -> None:
+    with running_localnet(build_manifest(chains=2), tmp_path) as localnet:
+        for node in localnet.nodes:
+            wait_for_height(node, 2)
+        usage = localnet.processes()
+        assert sorted(item.kind for item in usage) == ["app", "app", "comet", "comet", "supervisor"]
+        assert all(item.resident_bytes > item.unique_bytes > 0 for item in usage)
+        processes = list_pids(localnet)
+        assert len(processes) == 5
+        localnet.start()
+        assert list_pids(localnet) == processes
+        with pytest.raises(StillRunning):
+            localnet.reset()
+    assert not any(map(is_alive, processes))
+    assert not localnet.is_running
+    assert localnet.processes() == []
+    assert not list(tmp_path.rglob("*.pid"))
+    localnet.stop()
+
+
+def test_four_validators_agree_survive_the_loss_of_one_and_take_it_back(tmp_path: Path) -> None:
+    with running_localnet(build_manifest(validators=4), tmp_path) as localnet:
+        first, *_, last = localnet.nodes
+        with first.open_rpc() as rpc:
+            rpc.broadcast_tx_sync(b"a=1")
+        localnet.stop_node(last.name)
+        eventually(lambda: read_state(last.home).phase == "stopped", "a stopped node")
+        start = height_of(first)
+        wait_for_height(first, start + 3)
+        reports = {report.node: report for report in collect_reports(localnet.nodes)}
+        assert not reports[last.name].answers
+        assert reports[first.name].answers
+        assert read_pid_file(last.home.pid_file("comet")) is None
+
+        localnet.start_node(last.name)
+        wait_for_height(last, start + 3)
+        reports = {report.node: report for report in collect_reports(localnet.nodes)}
+        check_agreement(reports.values())
+        assert all(report.answers and report.states for report in reports.values())
+        assert reports[first.name].peers == 3
+
+
+@pytest.mark.parametrize("kind", ["app", "comet", "both"])
+def test_a_killed_validator_comes_back(tmp_path: Path, kind: str) -> None:
+    with running_localnet(build_manifest(), tmp_path) as localnet:
+        (node,) = localnet.nodes
+        before = list_pids(localnet)
+        height = height_of(node)
+        localnet.kill(node.name, kind)  # type: ignore[arg-type]
+        eventually(lambda: read_state(node.home).restarts == 1, "a restart")
+        wait_for_height(node, height + 2)
+        check_agreement(collect_reports(localnet.nodes))
+        assert localnet.supervisor in before
+
+
+def test_a_paused_validator_goes_on_when_it_is_continued(tmp_path: Path) -> None:
+    with running_localnet(build_manifest(), tmp_path) as localnet:
+        (node,) = localnet.nodes
+        localnet.kill(node.name, "app", signal.SIGSTOP)
+        localnet.kill(node.name, "app", signal.SIGCONT)
+        wait_for_height(node, height_of(node) + 1)
+        assert read_state(node.home).restarts == 0
+
+
+def test_a_killed_supervisor_is_noticed_and_swept_up(tmp_path: Path) -> None:
+    with running_localnet(build_manifest(), tmp_path) as localnet:
+        processes = list_pids(localnet)
+        supervisor = localnet.supervisor
+        assert supervisor is not None
+        os.kill(supervisor.pid, signal.SIGKILL)
+        eventually(lambda: not localnet.is_running, "the end of the supervisor")
+        localnet.stop()
+        assert_all_ended(processes)
+        localnet.start(detach=False)
+        localnet.wait_ready()
+
+
+def test_a_localnet_ends_with_the_process_that_it_is_tied_to(tmp_path: Path) -> None:
+    use_real_cometbft()
+    localnet = Localnet.create(build_manifest(), tmp_path)
+    program = (
+        "import sys, time; from pathlib import Path; from localnet.network import Localnet;"
+        "net = Localnet.open(Path(sys.argv[1])); net.start(detach=False); net.wait_ready(); time.sleep(600)"
+    )
+    with subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], cwd=ROOT) as owner:
+        try:
+            wait_for_height(localnet.nodes[0], 1)
+            processes = list_pids(localnet)
+        finally:
+            owner.kill()
+    assert_all_ended(processes)
+    localnet.stop()
+
+
+def test_an_interrupt_of_the_supervisor_stops_everything(tmp_path: Path) -> None:
+    with running_localnet(build_manifest(chains=2), tmp_path) as localnet:
+        processes = list_pids(localnet)
+        assert localnet.supervisor is not None
+        os.kill(localnet.supervisor.pid, signal.SIGINT)
+        assert_all_ended(processes)
+        assert {read_state(node.home).phase for node in localnet.nodes} == {"stopped"}
+
+
+def test_a_chain_starts_again_from_nothing_after_a_reset(tmp_path: Path) -> None:
+    manifest = build_manifest()
+    with running_localnet(manifest, tmp_path) as localnet:
+        wait_for_height(localnet.nodes[0], 4)
+    localnet.reset()
+    with running_localnet(manifest, tmp_path) as again, again.nodes[0].open_rpc() as rpc:
+        assert rpc.status().earliest_height == 1
+        assert rpc.status().height < 4
+
+
+def test_a_port_that_was_taken_meanwhile_is_named(tmp_path: Path) -> None:
+    use_real_cometbft()
+    localnet = Localnet.create(build_manifest(), tmp_path)
+    endpoint = localnet.nodes[0].config.rpc
+    with socket.socket() as other:
+        other.bind((endpoint.host, endpoint.port))
+        other.listen()
+        with pytest.raises(PortInUse, match=str(endpoint.port)):
+            localnet.start()
+    assert not localnet.is_running
+
+
+def test_a_node_that_cannot_start_ends_the_wait_with_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bin").mkdir()
+    fake = write_fake_cometbft(tmp_path / "bin", "0.39.4", 'echo "panic: broken"; exit 2')
+    monkeypatch.setenv("GRADCHAIN_COMETBFT", str(fake))
+    localnet = Localnet.create(build_manifest(), tmp_path / "net")
+    try:
+        localnet.start(detach=False)
+        with pytest.raises(StartFailed, match=r"panic: broken|the supervisor"):
+            localnet.wait_ready()
+    finally:
+        localnet.stop()
+
+
+def test_all_validators_state_their_hash_of_a_common_height(tmp_path: Path) -> None:
+    with running_localnet(build_manifest(validators=4), tmp_path) as localnet:
+        wait_for_height(localnet.nodes[0], 2)
+        reports = collect_reports(localnet.nodes)
+        check_agreement(reports)
+        heights = {state.height for report in reports for state in report.states}
+        shared = min(heights)
+        # Every node has said what the state after the lowest height is, whatever its own height.
+        assert all(shared in {state.height for state in report.states} for report in reports)

@@ -1,0 +1,157 @@
+"""Costly checks are made once, together, and a forgotten verdict changes nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from abci_app.context import Services, VerificationCache
+from aggregation.batch import verify_claims
+from shards.errors import CommitmentMismatch, CountMismatch, PayloadMismatch
+from shards.updates import verification
+from shards.updates.msgs import parse_submission
+from shards.updates.verification import (
+    require_commitments,
+    verify_commitments,
+    verify_content,
+    verify_submission_signature,
+)
+from tests.support.shard_rounds import build_round, bundle
+from tests.support.shards import ShardChain, codes
+from tx.failures import InvalidSignature
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aggregation.batch import BlobClaim
+    from aggregation.kzg import Setup
+
+
+@pytest.fixture
+def checked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that gets the number of claims of each check of commitments."""
+    sizes: list[int] = []
+
+    def count(setup: Setup, claims: Sequence[BlobClaim]) -> list[bool]:
+        sizes.append(len(claims))
+        return verify_claims(setup, claims)
+
+    monkeypatch.setattr(verification, "verify_claims", count)
+    return sizes
+
+
+def test_the_commitments_of_a_block_are_checked_together(checked: list[int]) -> None:
+    chain = ShardChain().start()
+    item = build_round(parameters=40_961)
+    chain.open(item)
+    chain.block(bundle(item.update(0), item.update(1)), bundle(item.update(2)))
+    assert checked == [6]
+
+
+def test_a_block_that_was_proposed_before_is_not_checked_again(checked: list[int]) -> None:
+    chain = ShardChain().start()
+    item = build_round()
+    chain.open(item)
+    txs = [bundle(item.update(0), item.update(1))]
+    chain.propose(*txs)
+    assert codes(chain.block(*txs)) == [("", 0)]
+    assert checked == [2]
+
+
+def test_updates_that_fail_another_check_cost_no_commitment(checked: list[int]) -> None:
+    chain = ShardChain().start()
+    item = build_round()
+    chain.open(item)
+    swapped = item.update(0)
+    swapped.payload = item.values(1).tobytes()
+    chain.submit(swapped, item.miscounted(1), item.changed_update(2, lambda it: setattr(it, "scale", 3)))
+    assert checked == []
+
+
+def test_a_second_statement_in_a_block_costs_no_commitment(checked: list[int]) -> None:
+    chain = ShardChain().start()
+    item = build_round()
+    chain.open(item)
+    outcome = chain.submit(item.update(0), item.update(0, item.values(1)))
+    assert outcome.results[0].data == b"\x01"
+    assert checked == [1]
+
+
+def test_a_lie_before_a_true_update_of_the_same_slot_wins_the_slot(checked: list[int]) -> None:
+    chain = ShardChain().start()
+    item = build_round()
+    chain.open(item)
+    outcome = chain.submit(item.miscommitted(0), item.update(0))
+    assert outcome.results[0].data == b"\x00"
+    assert checked == [1]
+
+
+def test_a_forgotten_verdict_is_found_again(services: Services) -> None:
+    item = build_round()
+    true = parse_submission(item.update(0))
+    false = parse_submission(item.miscommitted(1))
+    require_commitments(services, true)
+    with pytest.raises(CommitmentMismatch):
+        require_commitments(services, false)
+    with pytest.raises(CommitmentMismatch):
+        require_commitments(services, false)
+
+
+def test_verdicts_of_commitments_are_told_apart_by_payload_and_commitments(services: Services) -> None:
+    item = build_round()
+    first = parse_submission(item.update(0))
+    second = parse_submission(item.update(1))
+    statement = item.statement(2, first.payload)
+    statement.commitments[:] = second.statement.commitments
+    crossed = parse_submission(item.sign(2, statement, first.payload))
+    assert verify_commitments(services, [first, second, crossed]) == [True, True, False]
+    assert verify_commitments(services, [crossed, second, first]) == [False, True, True]
+
+
+def test_no_submissions_have_no_verdicts(services: Services) -> None:
+    assert verify_commitments(services, []) == []
+
+
+def test_a_verdict_on_counts_is_bound_to_the_counts(services: Services) -> None:
+    item = build_round()
+    verify_content(parse_submission(item.update(0)), services.verified)
+    with pytest.raises(CountMismatch):
+        verify_content(parse_submission(item.miscounted(0)), services.verified)
+
+
+def test_a_verdict_on_a_signature_is_bound_to_statement_and_signature(services: Services) -> None:
+    item = build_round()
+    cache = services.verified
+    good = item.update(0)
+    verify_submission_signature(parse_submission(good), cache)
+    bad = item.update(1)
+    bad.signed.signature = good.signed.signature
+    for _ in range(2):  # the second time from the cache
+        with pytest.raises(InvalidSignature):
+            verify_submission_signature(parse_submission(bad), cache)
+
+
+def test_a_remembered_verdict_does_not_vouch_for_another_payload(services: Services) -> None:
+    chain = ShardChain().start()
+    item = build_round()
+    chain.open(item)
+    update = item.update(0)
+    chain.check(update)
+    chain.propose(bundle(update))
+    update.payload = item.values(1).tobytes()
+    with pytest.raises(PayloadMismatch):
+        chain.check(update)
+    assert codes(chain.submit(update)) == [("shard", 31)]
+
+
+def test_an_evicted_verdict_does_not_change_the_outcome() -> None:
+    outcomes = []
+    for capacity in (0, 65_536):
+        chain = ShardChain().start()
+        chain.services = Services(chain.services.kzg, VerificationCache(capacity))
+        item = build_round()
+        chain.open(item)
+        outcome = chain.submit(item.update(0), item.miscommitted(1), item.update(2))
+        outcomes.append((outcome.results, chain.state.digest()))
+    assert outcomes[0] == outcomes[1]

@@ -1,0 +1,440 @@
+"""A node on loopback: the real application and gRPC services, and a CometBFT that this module plays.
+
+Consensus is played by keys that sign every block, and the RPC by a small HTTP and websocket server; what they serve
+has CometBFT's exact forms, so light clients and proofs are real from end to end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import threading
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha256
+from http import HTTPStatus
+from typing import TYPE_CHECKING, cast
+from urllib.parse import parse_qs, urlsplit
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
+
+from abci_app.application import ChainApplication
+from abci_app.context import Services
+from abci_app.grpc_server import GrpcServer
+from abci_app.ibc_service import IbcService
+from abci_app.metrics import Metrics
+from abci_app.node_service import NodeService
+from abci_app.rpc_answers import BroadcastOutcome
+from abci_app.store import Store, open_store
+from ibc.header import BlockId, VoteEncoder, header_hash
+from ibc.times import time_to_wire
+from ibc.validators import address_of, validator_set_from_wire
+from relayer.config import NodeAddress
+from tests.support.relayer_app import ToyChain, ToyHubService, ToyShardService
+from tx.keys import SigningKey
+from wire.gradchain.ibc.v1 import query_pb2_grpc as ibc_grpc
+from wire.gradchain.node.v1 import query_pb2_grpc as node_grpc
+from wire.tendermint.abci import types_pb2 as abci_pb2
+from wire.tendermint.crypto import keys_pb2
+from wire.tendermint.types import types_pb2, validator_pb2
+from wire.tendermint.version import types_pb2 as version_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from google.protobuf.timestamp_pb2 import Timestamp
+
+    from aggregation.kzg import Setup
+
+VALIDATORS = tuple(SigningKey.from_seed(bytes([number]) * 32) for number in (11, 12, 13))
+
+
+@dataclass
+class PlayedBlock:
+    """A block of the played chain."""
+
+    header: types_pb2.Header
+    hash: bytes
+    commit: dict[str, object]
+    results: dict[str, object]
+
+
+@dataclass
+class PlayedNode:
+    """A chain of one node."""
+
+    chain_id: str
+    toy: ToyChain
+    home: Path
+    block_s: float = 0.02
+    """Pause between blocks while there is something to do."""
+    empty_s: float = 0.25
+    """Pause after which there is a block in any case."""
+    blocks: dict[int, PlayedBlock] = field(default_factory=dict)
+    mempool: list[bytes] = field(default_factory=list)
+    refuse_broadcast: bool = False
+    """Take no transactions, as if the node's CometBFT were down."""
+    taken: list[bytes] = field(default_factory=list)
+    earliest: int = 1
+    is_paused: bool = False
+
+    def __post_init__(self) -> None:
+        self._lock = threading.RLock()
+        self._stop = threading.Event()
+        self._subscribers: set[ServerConnection] = set()
+        self.store: Store = open_store(self.home)
+        services = Services(kzg=cast("Setup", None))
+        self.application = ChainApplication(
+            self.toy.build(), self.store, services, chain_id=self.chain_id, metrics=Metrics(self.chain_id)
+        )
+        self._validators = _validator_set()
+        self._app_hash = self.application.init_chain(
+            abci_pb2.RequestInitChain(
+                chain_id=self.chain_id, time=_stamp(time.time_ns()), app_state_bytes=b"{}"
+            )
+        ).app_hash
+
+    # --- consensus ------------------------------------------------------------------------------------------------
+
+    @property
+    def height(self) -> int:
+        return len(self.blocks)
+
+    def broadcast_tx_sync(self, tx: bytes) -> BroadcastOutcome:
+        from abci_app.errors import NodeUnavailable
+
+        if self.refuse_broadcast:
+            raise NodeUnavailable("expected CometBFT to answer")
+        answer = self.application.check_tx(abci_pb2.RequestCheckTx(tx=tx))
+        if not answer.code:
+            with self._lock:
+                self.mempool.append(tx)
+                self.taken.append(tx)
+        return BroadcastOutcome(sha256(tx).digest(), answer.code, answer.codespace, answer.log)
+
+    def make_block(self) -> None:
+        with self._lock:
+            height = self.height + 1
+            before = self.blocks.get(height - 1)
+            now_ns = time.time_ns()
+            if before is not None:
+                last = before.header.time
+                now_ns = max(now_ns, last.seconds * 10**9 + last.nanos + 1)
+            txs, self.mempool = self.mempool, []
+            request = abci_pb2.RequestFinalizeBlock(
+                txs=txs, height=height, time=_stamp(now_ns), hash=sha256(b"%d" % height).digest()
+            )
+            answer = self.application.finalize_block(request)
+            self.application.commit(abci_pb2.RequestCommit())
+            header = self._make_header(height, now_ns, before)
+            self._app_hash = answer.app_hash
+            self.blocks[height] = PlayedBlock(
+                header, header_hash(header), self._sign(header), _results_json(height, answer)
+            )
+        self._notify(height)
+
+    def _make_header(self, height: int, now_ns: int, before: PlayedBlock | None) -> types_pb2.Header:
+        digest = sha256(b"anything").digest()
+        validators_hash = validator_set_from_wire(self._validators).hash
+        header = types_pb2.Header(
+            version=version_pb2.Consensus(block=11, app=1),
+            chain_id=self.chain_id,
+            height=height,
+            time=_stamp(now_ns),
+            last_commit_hash=digest,
+            data_hash=digest,
+            validators_hash=validators_hash,
+            next_validators_hash=validators_hash,
+            consensus_hash=digest,
+            app_hash=self._app_hash,
+            last_results_hash=digest,
+            evidence_hash=digest,
+            proposer_address=address_of(VALIDATORS[0].public_key),
+        )
+        if before is not None:
+            parts = types_pb2.PartSetHeader(total=1, hash=digest)
+            header.last_block_id.CopyFrom(types_pb2.BlockID(hash=before.hash, part_set_header=parts))
+        return header
+
+    def _sign(self, header: types_pb2.Header) -> dict[str, object]:
+        digest = sha256(b"parts").digest()
+        block_hash = header_hash(header)
+        encoder = VoteEncoder(self.chain_id, header.height, 0, BlockId(block_hash, 1, digest))
+        vote_ns = header.time.seconds * 10**9 + header.time.nanos + 5
+        return {
+            "height": str(header.height),
+            "round": 0,
+            "block_id": {"hash": _hex(block_hash), "parts": {"total": 1, "hash": _hex(digest)}},
+            "signatures": [
+                {
+                    "block_id_flag": 2,
+                    "validator_address": _hex(address_of(key.public_key)),
+                    "timestamp": _time_text(vote_ns),
+                    "signature": base64.b64encode(key.sign(encoder.sign_bytes(vote_ns))).decode(),
+                }
+                for key in VALIDATORS
+            ],
+        }
+
+    # --- life -----------------------------------------------------------------------------------------------------
+
+    def start(self) -> PlayedNode:
+        """Serve, and make blocks."""
+        ready = threading.Event()
+        self._loop = asyncio.new_event_loop()
+        self._rpc_thread = threading.Thread(target=self._serve_rpc, args=(ready,))
+        self._rpc_thread.start()
+        assert ready.wait(10)
+        self._start_grpc(0)
+        self._block_thread = threading.Thread(target=self._make_blocks)
+        self._block_thread.start()
+        return self
+
+    def _start_grpc(self, port: int) -> None:
+        latest = self.application.store.latest
+        node = NodeService(self.application, self, rpc_address="")
+        services: list[tuple[str, Callable[..., None]]] = [
+            ("gradchain.node.v1.NodeService", lambda s: node_grpc.add_NodeServiceServicer_to_server(node, s)),
+            (
+                "gradchain.ibc.v1.IbcService",
+                lambda s: ibc_grpc.add_IbcServiceServicer_to_server(IbcService(latest), s),
+            ),
+        ]
+        toy = ToyHubService(latest) if self.toy.kind == "hub" else ToyShardService(self.toy)
+        services.append((toy.NAME, toy.add_to))
+        self._grpc = GrpcServer(f"127.0.0.1:{port}", services)
+
+    @property
+    def address(self) -> NodeAddress:
+        return NodeAddress(f"http://127.0.0.1:{self.rpc_port}", f"127.0.0.1:{self._grpc.port}")
+
+    def stop(self) -> None:
+        """Stop everything and wait for it."""
+        self._stop.set()
+        self._block_thread.join()
+        self._loop.call_soon_threadsafe(self._rpc_stop.set)
+        self._rpc_thread.join()
+        self._grpc.stop()
+        self.store.close()
+
+    def _make_blocks(self) -> None:
+        last_made = 0.0
+        while not self._stop.wait(self.block_s):
+            if self.is_paused:
+                continue
+            newest = self.blocks.get(self.height)
+            changed = newest is None or newest.header.app_hash != self._app_hash
+            if changed or self.mempool or self.toy.outbox or time.monotonic() - last_made > self.empty_s:
+                self.make_block()
+                last_made = time.monotonic()
+
+    # --- rpc ------------------------------------------------------------------------------------------------------
+
+    def _serve_rpc(self, ready: threading.Event) -> None:
+        asyncio.set_event_loop(self._loop)
+
+        async def run() -> None:
+            self._rpc_stop = asyncio.Event()
+            server: Server = await serve(
+                self._handle_socket, "127.0.0.1", 0, process_request=self._process_request
+            )
+            self.rpc_port = next(iter(server.sockets)).getsockname()[1]
+            ready.set()
+            await self._rpc_stop.wait()
+            server.close()
+            await server.wait_closed()
+
+        self._loop.run_until_complete(run())
+        self._loop.close()
+
+    async def _handle_socket(self, socket: ServerConnection) -> None:
+        message = json.loads(await socket.recv())
+        assert message["method"] == "subscribe"
+        await socket.send(json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": {}}))
+        self._subscribers.add(socket)
+        try:
+            await socket.wait_closed()
+        finally:
+            self._subscribers.discard(socket)
+
+    def _notify(self, height: int) -> None:
+        event = {
+            "jsonrpc": "2.0",
+            "id": 1,
+            "result": {"query": "", "data": {"value": {"header": {"height": str(height)}}}},
+        }
+        text = json.dumps(event)
+
+        async def send() -> None:
+            await asyncio.gather(
+                *(socket.send(text) for socket in set(self._subscribers)), return_exceptions=True
+            )
+
+        if not self._loop.is_closed():
+            asyncio.run_coroutine_threadsafe(send(), self._loop)
+
+    def drop_subscribers(self) -> None:
+        """Cut all websockets."""
+
+        async def close() -> None:
+            for socket in set(self._subscribers):
+                socket.transport.abort()
+
+        asyncio.run_coroutine_threadsafe(close(), self._loop).result(10)
+
+    def _process_request(self, connection: ServerConnection, request: Request) -> Response | None:
+        parts = urlsplit(request.path)
+        if parts.path == "/websocket":
+            return None
+        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        with self._lock:
+            body = self._answer(parts.path, query)
+        headers = Headers({"Content-Length": str(len(body)), "Connection": "close"})
+        return Response(HTTPStatus.OK.value, "OK", headers, body)
+
+    def _answer(self, path: str, query: dict[str, str]) -> bytes:
+        if path == "/status":
+            return _result(self._status_json())
+        block = self.blocks.get(int(query["height"]))
+        if block is None or block.header.height < self.earliest:
+            error = {
+                "code": -32603,
+                "message": "Internal error",
+                "data": "could not find results for height #1",
+            }
+            return json.dumps({"jsonrpc": "2.0", "id": -1, "error": error}).encode()
+        header = _header_json(block.header)
+        answers: dict[str, Callable[[], object]] = {
+            "/header": lambda: {"header": header},
+            "/commit": lambda: {
+                "signed_header": {"header": header, "commit": block.commit},
+                "canonical": True,
+            },
+            "/validators": lambda: {
+                "block_height": query["height"],
+                "total": str(len(VALIDATORS)),
+                "validators": _validators_json(),
+            },
+            "/block_results": lambda: block.results,
+        }
+        return _result(answers[path]())
+
+    def _status_json(self) -> object:
+        newest = self.blocks.get(self.height)
+        return {
+            "node_info": {"network": self.chain_id, "id": "ab", "moniker": "played", "version": "0.39.4"},
+            "sync_info": {
+                "latest_block_height": str(self.height),
+                "latest_app_hash": _hex(self._app_hash),
+                "latest_block_time": _time_text(0) if newest is None else _stamp_text(newest.header.time),
+                "earliest_block_height": str(self.earliest),
+                "catching_up": False,
+            },
+            "validator_info": {"voting_power": "10"},
+        }
+
+
+def _stamp(time_ns: int) -> Timestamp:
+    return time_to_wire(time_ns)
+
+
+def _hex(data: bytes) -> str:
+    return data.hex().upper()
+
+
+def _stamp_text(stamp: Timestamp) -> str:
+    return _time_text(stamp.seconds * 10**9 + stamp.nanos)
+
+
+def _time_text(time_ns: int) -> str:
+    seconds, nanos = divmod(time_ns, 10**9)
+    moment = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{moment}.{nanos:09d}Z"
+
+
+def _result(result: object) -> bytes:
+    return json.dumps({"jsonrpc": "2.0", "id": -1, "result": result}).encode()
+
+
+def _validator_set() -> validator_pb2.ValidatorSet:
+    members = [
+        validator_pb2.Validator(
+            address=address_of(key.public_key),
+            pub_key=keys_pb2.PublicKey(ed25519=key.public_key),
+            voting_power=10,
+        )
+        for key in VALIDATORS
+    ]
+    return validator_pb2.ValidatorSet(validators=members, proposer=members[0])
+
+
+def _validators_json() -> list[object]:
+    return [
+        {
+            "address": _hex(address_of(key.public_key)),
+            "pub_key": {
+                "type": "tendermint/PubKeyEd25519",
+                "value": base64.b64encode(key.public_key).decode(),
+            },
+            "voting_power": "10",
+            "proposer_priority": "0",
+        }
+        for key in VALIDATORS
+    ]
+
+
+def _header_json(header: types_pb2.Header) -> dict[str, object]:
+    last = header.last_block_id
+    return {
+        "version": {"block": str(header.version.block), "app": str(header.version.app)},
+        "chain_id": header.chain_id,
+        "height": str(header.height),
+        "time": _stamp_text(header.time),
+        "last_block_id": {
+            "hash": _hex(last.hash),
+            "parts": {"total": last.part_set_header.total, "hash": _hex(last.part_set_header.hash)},
+        },
+        "last_commit_hash": _hex(header.last_commit_hash),
+        "data_hash": _hex(header.data_hash),
+        "validators_hash": _hex(header.validators_hash),
+        "next_validators_hash": _hex(header.next_validators_hash),
+        "consensus_hash": _hex(header.consensus_hash),
+        "app_hash": _hex(header.app_hash),
+        "last_results_hash": _hex(header.last_results_hash),
+        "evidence_hash": _hex(header.evidence_hash),
+        "proposer_address": _hex(header.proposer_address),
+    }
+
+
+def _results_json(height: int, answer: abci_pb2.ResponseFinalizeBlock) -> dict[str, object]:
+    return {
+        "height": str(height),
+        "txs_results": [
+            {
+                "code": result.code,
+                "codespace": result.codespace,
+                "log": result.log,
+                "data": base64.b64encode(result.data).decode(),
+                "gas_used": "0",
+                "events": _events_json(result.events),
+            }
+            for result in answer.tx_results
+        ],
+        "finalize_block_events": _events_json(answer.events),
+        "app_hash": base64.b64encode(answer.app_hash).decode(),
+    }
+
+
+def _events_json(events: object) -> list[object]:
+    return [
+        {
+            "type": event.type,
+            "attributes": [{"key": a.key, "value": a.value, "index": False} for a in event.attributes],
+        }
+        for event in cast("list[abci_pb2.Event]", events)
+    ]
