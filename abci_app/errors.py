@@ -191,6 +191,13 @@ class UnsafeDirectory(NodeError):
     CURE = "Remove the directory that the message names; it is made again, private, at the next start."
 
 
+class NurseryFailed(NodeError):
+    """The process that starts the apps of a localnet ended, or did not start."""
+
+    CODE = 50
+    CURE = "Read the end of logs/supervisor.log in the localnet's directory, and start the localnet again."
+
+
 class EndpointUnreachable(NodeError):
     """A node's RPC endpoint did not answer: refused, timed out, or cut the connection."""
 

@@ -28,7 +28,7 @@ TCP_PREFIX: Final = "tcp://"
 MAX_UNIX_PATH_BYTES: Final = 107 if sys.platform == "linux" else 103
 """Room for a path in the system's socket address, without its final zero byte."""
 
-BACKLOG: Final = 16
+BACKLOG: Final = 128
 OWNER_ONLY: Final = 0o600
 
 

@@ -88,7 +88,7 @@ def send_signal(process: ProcessId, number: signal.Signals) -> bool:
 
 
 def send_group_signal(pid: int, number: signal.Signals) -> None:
-    """Send a signal to a child and its own children.  It has not been waited for, so its id is still its own."""
+    """Send a signal to a process group by the id of its leader, which must not have been waited for."""
     try:
         os.killpg(pid, number)
     except (ProcessLookupError, PermissionError):

@@ -43,8 +43,8 @@ from abci_app.process import identify, send_group_signal, spawn, write_pid_file
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
-    from subprocess import Popen
 
+    from abci_app.nursery import Child, Launcher
 
 PROBE_INTERVAL_S: Final = 0.02
 """Pause between two looks at an app that is starting."""
@@ -69,7 +69,9 @@ class NodeRunner:
     config: NodeConfig
     binary: CometBinary
     machine: NodeMachine
-    children: dict[ProcessKind, Popen[bytes]] = field(default_factory=dict)
+    launch_app: Launcher
+    """How the app is started; CometBFT is always executed."""
+    children: dict[ProcessKind, Child] = field(default_factory=dict)
 
     def step(self, now: float) -> None:
         """Look at the node once and do what its machine wants."""
@@ -123,12 +125,12 @@ class NodeRunner:
             prepare_socket(self.config)
             # A socket of an earlier life would look like a listening app until someone connects.
             self.config.socket_path.unlink(missing_ok=True)
-            command = app_command(self.home, self.config)
-        else:
-            command = [str(self.binary.path), "start", "--home", str(self.home.path)]
         log = self.home.log_file(kind)
         rotate_log(log)
-        child = spawn(command, child_environment(), log)
+        if kind == "app":
+            child = self.launch_app(app_command(self.home, self.config), log)
+        else:
+            child = execute([str(self.binary.path), "start", "--home", str(self.home.path)], log)
         self.children[kind] = child
         process = identify(child.pid)
         if process is not None:
@@ -153,8 +155,15 @@ class Supervisor:
     SIGUSR1 makes it look at the hold files again: a node with one is kept stopped.
     """
 
-    def __init__(self, runners: Sequence[NodeRunner], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        runners: Sequence[NodeRunner],
+        clock: Callable[[], float] = time.monotonic,
+        list_sockets: Callable[[], Sequence[socket.socket]] = tuple,
+    ) -> None:
+        """Prepare to run nodes; `list_sockets` are further sockets that wake the supervisor."""
         self._runners = tuple(runners)
+        self._list_sockets = list_sockets
         self._clock = clock
         self._stop_signals = 0
         self._look_at_holds = True
@@ -215,8 +224,8 @@ class Supervisor:
                 pause = min(pause, PROBE_INTERVAL_S)
             if runner.machine.deadline is not None:
                 pause = min(pause, max(0.0, runner.machine.deadline - now))
-        readable, _, _ = select.select([wake], [], [], pause)
-        if readable:
+        readable, _, _ = select.select([wake, *self._list_sockets()], [], [], pause)
+        if wake in readable:
             wake.recv(4096)
 
 
@@ -241,7 +250,13 @@ def run_node(
         Supervisor([runner]).run(on_started)
 
 
-def prepare_node(home: NodeHome, binary: CometBinary, policy: LifePolicy, stack: ExitStack) -> NodeRunner:
+def prepare_node(
+    home: NodeHome,
+    binary: CometBinary,
+    policy: LifePolicy,
+    stack: ExitStack,
+    launch_app: Launcher | None = None,
+) -> NodeRunner:
     """Check all that can be checked before a node starts, and take its lock for as long as the stack lives.
 
     Raises: as `run_node`.
@@ -249,7 +264,12 @@ def prepare_node(home: NodeHome, binary: CometBinary, policy: LifePolicy, stack:
     config = load_config(home)
     stack.enter_context(lock_home(home))
     check_ports_free(config)
-    return NodeRunner(home, config, binary, NodeMachine(policy))
+    return NodeRunner(home, config, binary, NodeMachine(policy), launch_app or execute)
+
+
+def execute(command: Sequence[str], log: Path) -> Child:
+    """Start a program as a child of this process."""
+    return spawn(command, child_environment(), log)
 
 
 def app_command(home: NodeHome, config: NodeConfig) -> list[str]:

@@ -52,9 +52,13 @@ class Session:
         self.as_json = as_json
         self._key = key
         self._connections: dict[str, ChainConnection] = {}
+        self._verified: VerifiedHub | None = None
 
     def close(self) -> None:
         """Close all connections."""
+        if self._verified is not None:
+            self._verified.close()
+            self._verified = None
         for connection in self._connections.values():
             connection.close()
         self._connections.clear()
@@ -209,9 +213,11 @@ class Session:
             raise NetworkUnknown("expected --genesis FILE (or GRADCHAIN_GENESIS) to verify against, got none")
         from participant.verified import open_hub  # noqa: PLC0415
 
-        # Fail at once if nothing listens: the light client would wait.
-        self.ask_status()
-        return open_hub(self.hub(), self.genesis_path)
+        if self._verified is None:
+            # Fail at once if nothing listens: the light client would wait.
+            self.ask_status()
+            self._verified = open_hub(self.hub(), self.genesis_path)
+        return self._verified
 
     @functools.cached_property
     def shard_addresses(self) -> Mapping[str, tuple[str, ...]]:

@@ -179,7 +179,7 @@ def watch_rounds(session: Session, task_number: int, until: int | None) -> Itera
     first = 0
     while True:
         task = get_task(session, task_number)
-        first = first or max(1, task.round)
+        first = first or max(1, min(task.round, until or task.round))
         for number in range(first, task.round + 1):
             found = get_round(session, task_number, number, None)
             event = describe_event(task, found)

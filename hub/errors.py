@@ -19,7 +19,6 @@ HubError
 |- ClientUnusable          the light client does not exist or is not active
 |- ClientOfAnotherChain    the light client follows another chain
 |- TooManyShards           the hub has as many shards as it may have
-|- ShardNotFound           no shard of that chain id
 |- RoundNotFound           no such round or attempt, or the shard is not part of it
 |- UnknownPacket           a packet that the hub does not know
 |- ForeignClient           a checkpoint over a client of no shard
@@ -64,7 +63,7 @@ class InsufficientBalance(HubError):
 
     CODE: ClassVar[int] = 2
     CURE: ClassVar[str] = (
-        "Look up the balance (`gradchain hub account`) and send less, or fund the account first."
+        "Look up the balance (`gradchain account show`) and send less, or fund the account first."
     )
 
 
@@ -72,7 +71,7 @@ class TaskNotFound(HubError):
     """There is no task of that number."""
 
     CODE: ClassVar[int] = 20
-    CURE: ClassVar[str] = "List the tasks (`gradchain hub tasks`) and use a number from there."
+    CURE: ClassVar[str] = "List the tasks (`gradchain task list`) and use a number from there."
 
 
 class TaskClosed(HubError):
@@ -158,13 +157,6 @@ class TooManyShards(HubError):
 
     CODE: ClassVar[int] = 64
     CURE: ClassVar[str] = "Raise max_shards in the genesis of a new hub, or use the shards that there are."
-
-
-class ShardNotFound(HubError):
-    """No shard of that chain id is registered."""
-
-    CODE: ClassVar[int] = 65
-    CURE: ClassVar[str] = "List the shards (`gradchain hub shards`) and use a chain id from there."
 
 
 class RoundNotFound(HubError):
@@ -271,5 +263,5 @@ class InvalidGenesis(HubError):
 
     CODE: ClassVar[int] = 140
     CURE: ClassVar[str] = (
-        "Write the genesis file with `gradchain genesis`, or correct the entry that the message names."
+        "Correct the entry of app_state that the message names, or let `gradchain localnet` write the file."
     )

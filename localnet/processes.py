@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from abci_app.process import ProcessId
     from localnet.nodes import NodeHandle
+
+
+UsageKind = Literal["app", "comet", "supervisor", "nursery", "worker"]
+"""`nursery`: where the supervisor's apps come from; `worker`: a process that an app started for itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +27,9 @@ class ProcessUsage:
     """A running process."""
 
     pid: int
-    kind: Literal["app", "comet", "supervisor", "worker"]
-    """`worker`: a process that an app started for itself."""
+    kind: UsageKind
     node: str
-    """Name of the node; "" for the supervisor of all."""
+    """Name of the node; "" for what serves all of them."""
     resident_bytes: int
     """Memory in use, with what is shared counted in every process."""
     unique_bytes: int
@@ -36,34 +40,47 @@ class ProcessUsage:
 
 def list_processes(nodes: Iterable[NodeHandle], supervisor_pid_file: Path) -> list[ProcessUsage]:
     """Return all running processes of a localnet."""
-    found = _measure(supervisor_pid_file, "supervisor", "")
+    found = _measure(read_pid_file(supervisor_pid_file), "supervisor", "", None)
+    recorded: set[int] = set()
     for node in nodes:
         for kind in PROCESS_KINDS:
-            found += _measure(node.home.pid_file(kind), kind, node.name)
+            identity = read_pid_file(node.home.pid_file(kind))
+            recorded |= {identity.pid} if identity is not None else set()
+            found += _measure(identity, kind, node.name, "worker" if kind == "app" else None)
+    for item in list(found):
+        if item.kind == "supervisor":
+            found += [
+                child for child in _measure_children(item.pid, "nursery", "") if child.pid not in recorded
+            ]
     return found
 
 
-def _measure(pid_file: Path, kind: Literal["app", "comet", "supervisor"], node: str) -> list[ProcessUsage]:
-    identity = read_pid_file(pid_file)
+def _measure(
+    identity: ProcessId | None, kind: UsageKind, node: str, children: UsageKind | None
+) -> list[ProcessUsage]:
+    """Return the usage of a process, and of its children if they have a kind."""
     if identity is None:
         return []
-    try:
-        process = psutil.Process(identity.pid)
-        workers = process.children(recursive=True) if kind == "app" else []
-        measured = [_usage(process, kind, node)]
-    except psutil.Error:
+    own = _usage(identity.pid, kind, node)
+    if own is None:
         return []
-    for worker in workers:
-        try:
-            measured.append(_usage(worker, "worker", node))
-        except psutil.Error:
-            continue
-    return measured
+    return [own, *(_measure_children(identity.pid, children, node) if children is not None else ())]
 
 
-def _usage(
-    process: psutil.Process, kind: Literal["app", "comet", "supervisor", "worker"], node: str
-) -> ProcessUsage:
-    memory = process.memory_full_info()
-    times = process.cpu_times()
-    return ProcessUsage(process.pid, kind, node, memory.rss, memory.uss, times.user + times.system)
+def _measure_children(pid: int, kind: UsageKind, node: str) -> list[ProcessUsage]:
+    try:
+        children = psutil.Process(pid).children()
+    except psutil.NoSuchProcess:
+        return []
+    usages = [_usage(child.pid, kind, node) for child in children]
+    return [usage for usage in usages if usage is not None]
+
+
+def _usage(pid: int, kind: UsageKind, node: str) -> ProcessUsage | None:
+    """Return what a process uses, or None if it has ended."""
+    try:
+        process = psutil.Process(pid)
+        memory, times = process.memory_full_info(), process.cpu_times()
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return None
+    return ProcessUsage(pid, kind, node, memory.rss, memory.uss, times.user + times.system)

@@ -158,6 +158,10 @@ class VerifiedHub:
         self._lock = threading.Lock()
         self.headers_verified = 0
 
+    def close(self) -> None:
+        """Close the connections to the node's RPC; `connection` stays with who opened it."""
+        self._rpc.close()
+
     # --- headers and proofs --------------------------------------------------------------------------------------
 
     def _fetch(self, height: int) -> types_pb2.LightBlock:

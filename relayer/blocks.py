@@ -13,7 +13,7 @@ import structlog
 from ibc.errors import MalformedEvent
 from ibc.events import UPDATE_CLIENT, PacketEvent, PacketEventKind, packets_from_events
 from relayer.events import BlockSeen, FinishedPacket, SentPacket, UpdatedClient, WrittenAck
-from relayer.types import ChainId, ClientId, Height, Link, LinkEnd, PacketKey
+from relayer.types import MAX_STORED, ChainId, ClientId, Height, Link, LinkEnd, PacketKey
 from tx.codec import encode
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 LOG = structlog.get_logger(__name__)
 
-MAX_STORED: Final = (1 << 63) - 1
-"""Largest sequence or time that the journal can hold; no honest chain gets anywhere near it."""
+HEIGHT_DIGITS: Final = 18
+"""Digits of a height in an event; no honest chain comes anywhere near it."""
 
 
 def read_block(chain: ChainId, results: BlockResults, links: Mapping[LinkEnd, Link]) -> BlockSeen:
@@ -94,5 +94,5 @@ def _read_updates(
         attributes = dict(event.attributes)
         client = ClientId(attributes.get("client_id", ""))
         height = attributes.get("consensus_height", "").rpartition("-")[2]
-        if LinkEnd(chain, client) in links and height.isdecimal() and int(height) <= MAX_STORED:
+        if LinkEnd(chain, client) in links and height.isdecimal() and len(height) <= HEIGHT_DIGITS:
             yield UpdatedClient(client, Height(int(height)))

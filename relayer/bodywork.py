@@ -18,7 +18,7 @@ from relayer.errors import AnswerLost
 from relayer.events import BodyNeed, BodyWanted
 from relayer.policy import Consequence, consequence_of, failure_of
 from relayer.state import BodyWork, TrackedTx, Turn
-from relayer.types import BodyKey, BodyRecord, GroupId, LinkEnd, TimeNs
+from relayer.types import MAX_STORED, BodyKey, BodyRecord, GroupId, LinkEnd, TimeNs
 from wire.gradchain.fl.v1 import packet_pb2 as fl_pb2
 from wire.ibc.core.channel.v2 import packet_pb2
 
@@ -52,6 +52,8 @@ def find_body(sender: LinkEnd, packet_bytes: bytes, acknowledgement: bytes) -> B
     checkpoint = content.checkpoint
     if content.WhichOneof("kind") != "checkpoint" or checkpoint.updates == 0:
         return None
+    if max(checkpoint.task, checkpoint.round, checkpoint.body_bytes) > MAX_STORED:
+        return None  # no hub has taken that
     key = BodyKey(sender, checkpoint.task, checkpoint.round, checkpoint.attempt)
     return BodyWanted(key, checkpoint.body_root, count_parts(checkpoint.body_bytes))
 

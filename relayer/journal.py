@@ -66,7 +66,7 @@ def _as_unusable(path: Path) -> Iterator[None]:
     """Turn what the operating system or SQLite says into an error of ours."""
     try:
         yield
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, OverflowError, sqlite3.Error) as error:
         raise JournalUnusable(f"expected a journal at {path}, got: {error}") from error
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ibc.relay_rules import REFRESH_ADVANCE_DIVISOR
 from relayer.actions import LaneBlocked, LaneFreed, ListPending, ProofRequest, ProveBatch, QueryClient
 from relayer.errors import ClientUnusable
 from relayer.packetwork import add_sent, drop_batch
@@ -210,9 +211,11 @@ def _choose_height(turn: Turn, lane: Lane, records: list[PacketRecord], horizon:
 
 
 def _needs_refresh(turn: Turn, lane: Lane, horizon: Height) -> bool:
-    if horizon <= lane.client.height or turn.now_ns < max(
-        refresh_due_at(turn, lane), lane.refresh_not_before_ns
-    ):
+    origin = turn.state.chain(lane.origin.chain)
+    if horizon > origin.head or turn.now_ns < max(refresh_due_at(turn, lane), lane.refresh_not_before_ns):
+        return False
+    # A chain takes a header that proves nothing only if it brings the client forward by a good part of its life.
+    if (origin.head_time_ns - lane.client.time_ns) * REFRESH_ADVANCE_DIVISOR < lane.client.trusting_period_ns:
         return False
     return not any(turn.state.batches[batch_id].is_update for batch_id in lane.batches)
 

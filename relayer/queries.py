@@ -28,6 +28,7 @@ from relayer.blocks import find_key
 from relayer.errors import AnswerMalformed, BodyUnavailable
 from relayer.events import BodyNeed, CheckpointSeen, HeadSeen, PacketStatusSeen, SentPacket
 from relayer.types import (
+    MAX_STORED,
     BodyKey,
     ClientId,
     ClientStatus,
@@ -86,13 +87,19 @@ def _malformed(what: str) -> Iterator[None]:
         raise AnswerMalformed(f"{what}: {error}") from error
 
 
+def _check_height(number: int) -> Height:
+    if number > MAX_STORED:
+        raise AnswerMalformed(f"expected a height of at most {MAX_STORED}, got {number}")
+    return Height(number)
+
+
 # --- blocks ----------------------------------------------------------------------------------------------------------
 
 
 async def get_head(nodes: ChainNodes) -> HeadSeen:
     """Return the newest block of a chain."""
     status = await nodes.ask(lambda node: node.rpc.status())
-    return HeadSeen(nodes.chain_id, Height(status.height), TimeNs(status.block_time_ns))
+    return HeadSeen(nodes.chain_id, _check_height(status.height), TimeNs(status.block_time_ns))
 
 
 async def get_header_time(nodes: ChainNodes, height: Height) -> TimeNs:
@@ -135,7 +142,7 @@ async def look_up_tx(nodes: ChainNodes, tx_hash: TxHash) -> tuple[Height, Failur
     answer = await nodes.ask(lambda node: node.node.GetTx(request, timeout=node.timeout_s))
     if not answer.found:
         return None
-    return Height(answer.outcome.height), _outcome_failure(answer.outcome)
+    return _check_height(answer.outcome.height), _outcome_failure(answer.outcome)
 
 
 def _outcome_failure(outcome: node_pb2.TxOutcome) -> Failure | None:
@@ -198,7 +205,7 @@ async def list_pending(nodes: ChainNodes, end: LinkEnd, link: Link) -> tuple[Sen
             key = find_key(end.chain, PacketEventKind.SEND, packet, {end: link})
             if key is not None:
                 found.append(
-                    SentPacket(key, encode(packet), packet.timeout_timestamp, Height(pending.height))
+                    SentPacket(key, encode(packet), packet.timeout_timestamp, _check_height(pending.height))
                 )
         if len(answer.packets) < PAGE:
             return tuple(found)

@@ -24,6 +24,8 @@ BatchId = NewType("BatchId", int)
 GroupId = NewType("GroupId", int)
 
 NS_PER_SECOND: Final = 1_000_000_000
+MAX_STORED: Final = (1 << 63) - 1
+"""Largest number that the journal can hold; no honest chain has a height, sequence or time anywhere near it."""
 NO_HEIGHT: Final = Height(0)
 NO_TIME: Final = TimeNs(0)
 NO_TX: Final = TxHash(b"")

@@ -80,23 +80,23 @@ def has_chunk(state: StateReader, model: ModelId, index: int) -> bool:
 
 def add_chunk(state: StateWriter, model: ModelId, index: int, chunk: bytes) -> None:
     """Store a chunk that is not there yet, of a model that is referred to.  The caller has checked its path."""
-    record = get_model_record(state, model)
-    if record is None:
-        raise ValueError(f"chunk of model {model.root.hex()}, which nothing refers to")
+    record = _require_record(state, model)
     state.set(BULK, chunk_key(model, index), chunk)
     _set_record(state, model, replace(record, chunks=record.chunks + 1))
 
 
 def read_chunk(state: StateReader, model: ModelId, index: int) -> bytes:
-    """Return a chunk.
+    """Return a chunk of a complete model.
 
     Raises:
-      UnknownChunk: it is not there.
+      LookupError: it is not there: the state is damaged.
 
     """
     chunk = state.get(BULK, chunk_key(model, index))
     if chunk is None:
-        raise UnknownChunk(f"expected a chunk of a kept model, got index {index} of {model.root.hex()}")
+        raise LookupError(
+            f"model {model.root.hex()} is complete and lacks chunk {index}: the state is damaged"
+        )
     return chunk
 
 
@@ -104,7 +104,7 @@ def read_model(state: StateReader, model: ModelId) -> bytes:
     """Return the bytes of a complete model.
 
     Raises:
-      UnknownChunk: a chunk is not there.
+      LookupError: a chunk is not there: the state is damaged.
 
     """
     return b"".join(read_chunk(state, model, index) for index in range(part_count(model.total_bytes)))
@@ -118,9 +118,7 @@ def store_model(state: StateWriter, encoded: bytes) -> ModelId:
     if not is_complete(state, model):
         for index, chunk in enumerate(chunks):
             state.set(BULK, chunk_key(model, index), chunk)
-        record = get_model_record(state, model)
-        references = 1 if record is None else record.references
-        _set_record(state, model, ModelRecord(references=references, chunks=len(chunks)))
+        _set_record(state, model, replace(_require_record(state, model), chunks=len(chunks)))
     return model
 
 
@@ -135,6 +133,13 @@ def record_newest_model(
     if root is not None:
         state.delete(BULK, history_key(task, oldest))
         release_model(state, ModelId(root, model.total_bytes))
+
+
+def _require_record(state: StateReader, model: ModelId) -> ModelRecord:
+    record = get_model_record(state, model)
+    if record is None:
+        raise LookupError(f"model {model.root.hex()} is used and nothing refers to it: the state is damaged")
+    return record
 
 
 def _set_record(state: StateWriter, model: ModelId, record: ModelRecord) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from abci_app.state import BULK
-from hub.errors import ForeignClient, ShardNotFound
+from hub.errors import ForeignClient
 from hub.records import decode_record, encode_record
 from hub.registry.events import emit_shard_activity
 from hub.registry.keys import AUTHORITY_KEY, COUNT_KEY, SHARD_PREFIX, client_key, shard_key
@@ -35,15 +35,15 @@ def get_shard(state: StateReader, chain_id: str) -> ShardRecord | None:
 
 
 def require_shard(state: StateReader, chain_id: str) -> ShardRecord:
-    """Return a shard.
+    """Return a shard of which the state says elsewhere that it is registered.
 
     Raises:
-      ShardNotFound: no chain of that id is registered.
+      LookupError: it is not: the state is damaged.
 
     """
     shard = get_shard(state, chain_id)
     if shard is None:
-        raise ShardNotFound(f"expected the chain id of a shard, got {chain_id!r}")
+        raise LookupError(f"{chain_id!r} is named as a shard and is not registered: the state is damaged")
     return shard
 
 
@@ -103,9 +103,7 @@ def note_alive(ctx: Emitter, state: StateWriter, shard: ShardRecord) -> None:
 
 def note_delivery(ctx: Emitter, state: StateWriter, chain_id: str) -> None:
     """Take note of a verified body of a shard."""
-    shard = get_shard(state, chain_id)
-    if shard is None:
-        return
+    shard = require_shard(state, chain_id)
     note_alive(ctx, state, shard)
     if shard.is_active and shard.missed:
         _set_shard(state, replace(shard, missed=0))
@@ -113,8 +111,8 @@ def note_delivery(ctx: Emitter, state: StateWriter, chain_id: str) -> None:
 
 def note_miss(ctx: Emitter, state: StateWriter, chain_id: str, missing_limit: int) -> None:
     """Take note of a round that a shard has not delivered in time; too many in a row make it inactive."""
-    shard = get_shard(state, chain_id)
-    if shard is None or not shard.is_active:
+    shard = require_shard(state, chain_id)
+    if not shard.is_active:
         return
     missed = shard.missed + 1
     is_active = missed < missing_limit

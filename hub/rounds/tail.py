@@ -17,11 +17,11 @@ from hub.rounds.state import (
     drop_parts,
     get_result,
     get_round,
-    get_shard_round,
     is_in_tail,
     list_tail,
     put_shard_round,
     remove_from_tail,
+    require_shard_round,
 )
 from hub.rounds.types import RoundStatus, ShardStatus
 from hub.settlement.state import get_settlement_root
@@ -68,9 +68,7 @@ def expire_tail(ctx: HostContext, state: StateWriter, task: int, oldest_round: i
 
 def give_up_body(state: StateWriter, round_id: RoundId, shard: str) -> None:
     """Forget what has arrived of a body that no round will take."""
-    record = get_shard_round(state, round_id, shard)
-    if record is None:
-        return
+    record = require_shard_round(state, round_id, shard)
     drop_parts(state, round_id, shard)
     drop_contribution(state, round_id, shard)
     if record.status in {ShardStatus.WAITING, ShardStatus.CHECKPOINTED, ShardStatus.LATE}:

@@ -101,6 +101,7 @@ def demo_command(
             f"fault planted in {tamper}: caught by {caught['by']}, check {caught['check']} "
             f"[{caught['codespace']}/{caught['code']}]: {caught['message']}",
             highlight=False,
+            markup=False,
         )
         sys.exit(TAMPER_EXIT)
     print_summary(console, demo.result)

@@ -3,7 +3,7 @@
 | place | what is changed | who must catch it |
 |---|---|---|
 | header | the app hash in a hub header, under the genuine signatures | a shard's light client |
-| proof | a byte in the membership proof of a genuine packet | a shard's proof check |
+| proof | a bit of a hash in the membership proof of a genuine packet | a shard's proof check |
 | body | a byte in a part of a checkpoint's body | the hub, against the body root of the proven checkpoint |
 | sum | a shard whose validators all add one to a coordinate of their sum | the hub, on the KZG commitments |
 | payload | a participant signs a payload that its commitments do not open to | its shard, on the KZG commitments |
@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -74,6 +75,11 @@ class Caught:
         return bool(self.by)
 
 
+def flip_last_bit(data: bytes) -> bytes:
+    """Return the bytes with the lowest bit of the last one changed."""
+    return data[:-1] + bytes([data[-1] ^ 1])
+
+
 class FaultPlanter:
     """Plants faults into a demo whose task has just been created."""
 
@@ -119,8 +125,11 @@ class FaultPlanter:
     def _plant_proof(self) -> Caught:
         def change(proven: ProvenPacket) -> ProvenPacket:
             proof = commitment_pb2.MerkleProof.FromString(proven.proof)
-            leaf = proof.proofs[0].exist
-            leaf.value = bytes([leaf.value[0] ^ 1]) + leaf.value[1:]
+            sibling = proof.proofs[1].exist.path[0]
+            if sibling.suffix:
+                sibling.suffix = flip_last_bit(sibling.suffix)
+            else:
+                sibling.prefix = flip_last_bit(sibling.prefix)
             return dataclasses.replace(proven, proof=proof.SerializeToString(deterministic=True))
 
         return self._carry_changed(change)
@@ -152,7 +161,7 @@ class FaultPlanter:
         part = self._shard_side.connection.shard(lambda stub: stub.GetBodyParts(request, timeout=30.0)).parts[
             0
         ]
-        changed = bytes([part.data[0] ^ 1]) + part.data[1:]
+        changed = flip_last_bit(part.data)
         message = hub_tx.MsgSubmitBody(
             submitter=self._relayer.public_key,
             task=info.task,
@@ -278,6 +287,8 @@ class FaultPlanter:
         return self._describe(by, error.CODESPACE, error.CODE, error.message)
 
     def _describe(self, by: str, codespace: str, code: int, message: str) -> Caught:
+        for module in ("hub.errors", "shards.errors", "aggregation.errors", "ibc.errors"):
+            importlib.import_module(module)  # they register their names
         known = REGISTRY.get((codespace, code))
         name = known.__name__ if known is not None else f"{codespace}/{code}"
         return Caught(self._place.value, by, name, codespace, code, message)

@@ -14,7 +14,7 @@ from abci_app.errors import ApplicationFailed
 from abci_app.framing import encode_varint
 from abci_app.server import MAX_CONNECTIONS, BaseApplication
 from tests.support.abci import FLUSH, TIMEOUT_S, AbciClient, frame, run_server
-from tests.support.messages import messages
+from tests.support.messages import requests
 from wire.tendermint.abci import types_pb2
 from wire.tendermint.abci.types_pb2 import Request
 
@@ -116,17 +116,13 @@ def test_different_kinds_in_one_pipeline_keep_their_order(client: AbciClient) ->
     assert [answer.WhichOneof("value") for answer in answers] == kinds
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "flush"])
 def test_any_request_gets_an_answer_from_the_default_application(
     client: AbciClient, kind: str, data: st.DataObject
 ) -> None:
-    request = data.draw(messages(Request).filter(lambda drawn: drawn.WhichOneof("value") is not None))
-    answer = client.call(request) if request.WhichOneof("value") != "flush" else client.call(request_of(kind))
-    assert answer.WhichOneof("value") != "exception"
-    if kind == "flush" and request.WhichOneof("value") == "flush":
-        assert client.require().WhichOneof("value") == "flush"
+    assert client.call(data.draw(requests(kind))).WhichOneof("value") == kind
 
 
 def test_a_large_answer_arrives_whole(client: AbciClient) -> None:
@@ -170,7 +166,7 @@ def test_a_peer_that_does_not_speak_abci_loses_its_connection_only(garbage: byte
         assert running.failure is None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.binary(max_size=200))
 def test_no_bytes_of_a_peer_end_the_server(garbage: bytes) -> None:
     with run_server(EchoingApplication(), max_message_bytes=1_000_000) as running:

@@ -10,7 +10,7 @@ import pytest
 from abci_app.keyfile import save_key
 from tests.support.cli import Cli
 from tests.support.hub import CREATOR, make_spec, participant_key
-from tests.support.served import ServedHub, ServedShard, carry_rounds
+from tests.support.served import ServedHub, ServedShard, carry_packets
 from tests.support.shard_rounds import SHARD_CHAIN
 from wire.gradchain.hub.v1 import tx_pb2
 
@@ -44,7 +44,7 @@ class Network:
         """Create a task whose first round is open on hub and shard, for the first participants by number."""
         task = self.hub.create_task(make_spec(min_participants=participants) if spec is None else spec)
         self.hub.register(task, *range(participants))
-        carry_rounds(self.hub, self.shard)
+        carry_packets(self.hub, self.shard)
         return task
 
     def give(self, public_key: bytes, amount: int) -> None:

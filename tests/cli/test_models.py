@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from aggregation.model import to_fixed
+from aggregation.model import to_float
 from tests.support.cli import Cli, fails
 from tests.support.hub import make_model, make_spec
 from wire.gradchain.hub.v1 import query_pb2
@@ -44,7 +44,8 @@ def test_a_fetched_model_has_the_names_and_values_of_the_task(
     view = online.json("model", "get", "--task", "1", "--out", str(path))
     assert (view["file"], view["verified"], view["tensors_verified"]) == (str(path), True, True)
     loaded = np.load(path)["weights"] if suffix == ".npz" else torch.load(path, weights_only=True)["weights"].numpy()
-    assert np.array_equal(to_fixed(loaded), np.frombuffer(make_model(50), "<i4"))
+    expected = to_float(np.frombuffer(make_model(50), "<i4")).astype(np.float32)
+    assert np.array_equal(loaded, expected)
     assert loaded.dtype == np.float32
 
 

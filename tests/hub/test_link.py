@@ -13,17 +13,10 @@ from ibc.packet import ERROR_ACK
 from ibc.ports import SUCCESS_ACK
 from ibc.state import get_acknowledgement, has_receipt
 from tests.support.federation import make_checkpoint
-from tests.support.hub import (
-    AUTHORITY,
-    HubChain,
-    body_message,
-    codes,
-    make_create_client,
-    make_spec,
-)
+from tests.support.hub import AUTHORITY, HubChain, body_message, codes, make_spec
 from tests.support.hub import RELAYER as CARRIER
 from tests.support.hub_link import RELAYER, SimulatedShard
-from tx.keys import format_address
+from tests.support.hub_packets import make_create_client
 from wire.gradchain.hub.v1 import query_pb2
 
 
@@ -54,8 +47,7 @@ def test_one_transaction_links_a_shard(linked: tuple[HubChain, SimulatedShard, i
 
 def test_only_the_authority_creates_clients() -> None:
     chain = HubChain().start()
-    create = make_create_client("shard-1", chain.time_ns, 3_600)
-    create.signer = format_address(RELAYER.public_key)
+    create = make_create_client("shard-1", chain.time_ns, 3_600, RELAYER.public_key)
     assert chain.send(RELAYER, create) == ("ibc", 56)
 
 

@@ -8,9 +8,10 @@ from abci_app.state import BULK, Overlay
 from aggregation.merkle import verify_merkle_path
 from aggregation.model import decode_model, model_root
 from hub.errors import InvalidField, UnknownChunk
-from hub.models.keys import CHUNK_PREFIX, ModelId
+from hub.models.keys import CHUNK_PREFIX, ModelId, chunk_key
 from hub.models.query import read_model_chunks
 from hub.models.state import (
+    add_chunk,
     count_chunks,
     is_complete,
     read_model,
@@ -236,3 +237,13 @@ def test_a_task_that_keeps_one_model_keeps_the_newest() -> None:
             read_model_chunks(chain.state, root, 0, 0)
     data = read_model_chunks(chain.state, roots[-1], 0, 0).parts[0].data
     assert decode_model(data, 50).shape == (50,)
+
+
+def test_a_state_whose_model_lacks_a_chunk_or_a_record_is_damaged() -> None:
+    state = Overlay(MemoryState())
+    model = store_model(state, MODEL)
+    state.delete(BULK, chunk_key(model, 1))
+    with pytest.raises(LookupError, match="damaged"):
+        read_model(state, model)
+    with pytest.raises(LookupError, match="damaged"):
+        add_chunk(state, ModelId(b"r" * 32, 4), 0, bytes(4))

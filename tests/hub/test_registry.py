@@ -98,9 +98,9 @@ def test_a_shard_becomes_inactive_at_the_limit_of_misses_in_a_row(chain: HubChai
     assert chain.event_kinds() == []
 
 
-def test_a_miss_of_a_chain_that_is_no_shard_is_passed_over(chain: HubChain) -> None:
-    chain.inbox.append(lambda block, state: note_miss(block, state, "shard-9", 3))
-    assert chain.block().events == ()
+def test_a_state_that_names_an_unknown_shard_is_damaged(chain: HubChain) -> None:
+    with pytest.raises(LookupError, match="damaged"):
+        require_shard(chain.state, "shard-9")
 
 
 def test_an_inactive_shard_is_admitted_again_over_its_client(chain: HubChain) -> None:

@@ -21,10 +21,11 @@ from ibc.identifiers import Height
 from ibc.proof_spec import DEFAULT_SPECS
 from ibc.tendermint import TrustedState
 from tests.support.ibc import DAY_NS, SimulatedChain
-from wire.ibc.lightclients.tendermint.v1 import tendermint_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from wire.ibc.lightclients.tendermint.v1 import tendermint_pb2
 
 CLIENT = make_client_state(SimulatedChain().options(), 21 * DAY_NS, 7, DEFAULT_SPECS)
 STATE = TrustedState(7, 5_000_000_123, b"\x01" * 32, b"\x02" * 32)

@@ -10,7 +10,7 @@ import pytest
 
 from ibc.commit import commit_from_wire
 from ibc.errors import HeaderHashMismatch, InvalidVote, TrustExpired
-from ibc.header import VoteEncoder, block_id_from_wire, header_hash
+from ibc.header import VoteEncoder, header_hash
 from ibc.identifiers import Height
 from ibc.light import Done, LightClient, Need, Progress, to_client_message
 from ibc.rpcjson import parse_light_block_answers

@@ -8,10 +8,11 @@ from ibc import errors
 from ibc.validators import MAX_TOTAL_POWER, encode_validator, validator_set_from_wire
 from tests.support.ibc import make_members, make_validator_set
 from wire.tendermint.crypto import keys_pb2
-from wire.tendermint.types import validator_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from wire.tendermint.types import validator_pb2
 
 
 def _set(name: str, value: object) -> Callable[[validator_pb2.ValidatorSet], None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ibc.errors import CommitmentMismatch
 from relayer import actions
 from relayer.types import Duty, PacketKey
 from tests.support.relayer_world import HUB, SHARD, World
@@ -63,18 +64,12 @@ def test_a_timeout_is_proved_at_a_header_that_has_reached_it() -> None:
 
 def test_a_refused_packet_still_times_out() -> None:
     world = World()
-    world.shard.refused_packets[PacketKey(HUB, 1)] = make_refusal()
+    world.shard.refused_packets[PacketKey(HUB, 1)] = CommitmentMismatch("never")
     key = world.send_from_hub(timeout_in_s=20)
     world.run(6)
     assert world.machine.state.packets[key].stage == "refused"
     world.run_until_idle(60)
     assert world.hub.ended == [(key, True)]
-
-
-def make_refusal() -> Exception:
-    from ibc.errors import CommitmentMismatch
-
-    return CommitmentMismatch("never")
 
 
 def test_packets_of_the_shard_time_out_as_well() -> None:

@@ -23,24 +23,17 @@ from hub.rounds.query import read_round
 from hub.rounds.state import get_assigned, get_info
 from hub.rounds.types import RoundId
 from hub.tasks.state import count_tasks, get_spec, require_task
-from ibc.client_state import make_client_state, pack_client_state, pack_consensus_state
 from ibc.clients import handle_create_client, handle_register_counterparty
-from ibc.ports import ENCODING, HUB_PORT, SHARD_PORT, VERSION
-from ibc.proof_spec import DEFAULT_SPECS
-from ibc.tendermint import TrustedState, TrustOptions
 from tests.support.aggregation import shared_setup
 from tests.support.federation import Checkpointed, ShardRound, make_checkpoint, make_parts, make_updates
-from tests.support.ibc import ONE_THIRD
+from tests.support.hub_packets import make_create_client, receive
 from tests.support.shards import MemoryState
 from tests.support.txs import NOW_NS, SECOND_NS, build_key
-from tx.codec import encode
 from tx.envelope import make_tx
-from tx.errors import AppError
 from tx.keys import SigningKey, format_address
 from wire.gradchain.fl.v1 import packet_pb2, task_pb2
 from wire.gradchain.hub.v1 import query_pb2, tx_pb2
 from wire.ibc.core.channel.v2 import packet_pb2 as channel_pb2
-from wire.ibc.core.client.v1 import tx_pb2 as client_tx_pb2
 from wire.ibc.core.client.v2 import tx_pb2 as client_v2_tx_pb2
 
 if TYPE_CHECKING:
@@ -218,7 +211,7 @@ class HubChain:
         created: list[str] = []
 
         def step(block: BlockContext, state: StateWriter) -> None:
-            message = make_create_client(chain_id, block.time_ns, trusting_s)
+            message = make_create_client(chain_id, block.time_ns, trusting_s, AUTHORITY.public_key)
             client_id = handle_create_client(block, state, message, signer=AUTHORITY.public_key)
             created.append(client_id)
             if tied:
@@ -343,47 +336,6 @@ def body_message(part: ShardRound, parts: Sequence[tx_pb2.DataPart]) -> tx_pb2.M
         attempt=part.info.attempt,
         shard=part.shard,
         parts=parts,
-    )
-
-
-def receive(
-    block: BlockContext,
-    state: StateWriter,
-    client_id: str,
-    content: packet_pb2.ShardPacket,
-    *,
-    version: str = VERSION,
-    encoding: str = ENCODING,
-) -> bytes:
-    """Hand a packet of a shard to the port; return the acknowledgement, or the name of the error."""
-    payload = channel_pb2.Payload(
-        source_port=SHARD_PORT,
-        destination_port=HUB_PORT,
-        version=version,
-        encoding=encoding,
-        value=encode(content),
-    )
-    packet = channel_pb2.Packet(
-        sequence=1, source_client="07-tendermint-0", destination_client=client_id, payloads=[payload]
-    )
-    overlay = Overlay(state)
-    try:
-        ack = HubPort().on_recv(block, overlay, packet, payload)
-    except AppError as error:
-        return type(error).__name__.encode()
-    overlay.merge()
-    return ack
-
-
-def make_create_client(chain_id: str, now_ns: int, trusting_s: int) -> client_tx_pb2.MsgCreateClient:
-    """Return a message that creates a client of a chain, trusting a made-up state of height 1."""
-    options = TrustOptions(chain_id, ONE_THIRD, trusting_s * SECOND_NS, 10 * SECOND_NS)
-    client = make_client_state(options, 2 * trusting_s * SECOND_NS, 1, DEFAULT_SPECS)
-    known = TrustedState(1, now_ns, b"\x01" * 32, b"\x02" * 32)
-    return client_tx_pb2.MsgCreateClient(
-        client_state=pack_client_state(client),
-        consensus_state=pack_consensus_state(known),
-        signer=format_address(AUTHORITY.public_key),
     )
 
 

@@ -15,12 +15,12 @@ from ibc.state import get_acknowledgement, require_client
 from tests.support.ibc import SECOND_NS, SimulatedChain
 from tests.support.ibc_host import RELAYER, HostChain, connect
 from tx.keys import format_address
-from wire.gradchain.ibc.v1 import query_pb2
 from wire.ibc.core.channel.v2 import packet_pb2, tx_pb2
 
 if TYPE_CHECKING:
     from ibc.host import HostContext, HostState, PortApp
     from ibc.results import RelayResult
+    from wire.gradchain.ibc.v1 import query_pb2
 
 SIGNER = format_address(RELAYER.public_key)
 

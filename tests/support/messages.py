@@ -9,6 +9,8 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from hypothesis import strategies as st
 
+from wire.tendermint.abci.types_pb2 import Request
+
 M = TypeVar("M", bound=Message)
 
 SCALARS: dict[int, st.SearchStrategy[object]] = {
@@ -25,6 +27,20 @@ MAX_DEPTH = 5
 def messages(message_class: type[M]) -> st.SearchStrategy[M]:
     """Return a strategy for messages of a type, with any fields set and unset."""
     return st.composite(lambda draw: _draw_message(draw, message_class, 0))()
+
+
+def requests(kind: str) -> st.SearchStrategy[Request]:
+    """Return a strategy for ABCI requests of a kind, with any content."""
+    field = Request.DESCRIPTOR.fields_by_name[kind]
+
+    def wrap(content: Message) -> Request:
+        request = Request()
+        getattr(request, kind).CopyFrom(content)
+        # So that the kind is set even if the content is empty.
+        getattr(request, kind).SetInParent()
+        return request
+
+    return messages(GetMessageClass(field.message_type)).map(wrap)
 
 
 def _draw_message(draw: st.DrawFn, message_class: type[M], depth: int) -> M:

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from abci_app.definition import AppDefinition
     from abci_app.execution import BlockOutcome
     from abci_app.state import StateReader
+    from wire.gradchain.fl.v1 import packet_pb2
     from wire.tendermint.types import types_pb2
 
     AddService = tuple[str, Callable[[grpc.Server], None]]
@@ -240,12 +241,15 @@ class ServedHub(HubChain):
         super().__init__(state=self.host.state, services=self.host.services, time_ns=time_ns)
         self._servicer = LyingServicer(HubServicer(self.host.store.latest))
         self.lies = self._servicer.lies
+        self.outbox: list[packet_pb2.HubPacket] = []
+        """What the hub has sent and nobody has carried yet."""
 
     def block(self, *txs: bytes, after_s: float = 1) -> BlockOutcome:
         with self.host.lock:
             self.host.begin_block(self.height + 1, self.time_ns + int(after_s * SECOND_NS))
             outcome = super().block(*txs, after_s=after_s)
             self.host.end_block(txs, outcome)
+            self.outbox += [content for _, content in self.sent(outcome)]
         return outcome
 
     def open(self) -> ServedHub:
@@ -312,7 +316,10 @@ class ServedShard(ShardChain):
         self.host.close()
 
 
-def carry_rounds(hub: ServedHub, shard: ServedShard, outcome: BlockOutcome | None = None) -> None:
-    """Bring what the hub's last block has sent to its shard, as the relayer would."""
-    shard.inbox += [content for _, content in hub.sent(outcome)]
-    shard.block()
+def carry_packets(hub: ServedHub, shard: ServedShard) -> None:
+    """Bring what the hub has sent since the last time to its shard, as the relayer would."""
+    with hub.host.lock:
+        packets, hub.outbox = hub.outbox, []
+    with shard.host.lock:
+        shard.inbox += packets
+        shard.block()

@@ -1,0 +1,242 @@
+"""The whole relayer between two played chains: real proofs, real gRPC, real journal."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from relayer.metrics import RelayMetrics
+from tests.support.relayer import (
+    bulk_keys,
+    connected,
+    ended,
+    received,
+    running_pair,
+    running_relayer,
+    until,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.relayer import Pair
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[Pair]:
+    with running_pair(tmp_path) as running:
+        yield running
+
+
+def test_packets_cross_in_both_directions_and_are_acknowledged(pair: Pair) -> None:
+    async def run() -> None:
+        async with running_relayer(pair.config) as task:
+            pair.send_from_hub(4)
+            for _ in range(3):
+                pair.send_from_shard()
+            await until(lambda: ended(pair.hub) == ["acknowledged"] * 4, "four acknowledgements", task)
+            await until(lambda: ended(pair.shard) == ["acknowledged"] * 3, "three acknowledgements", task)
+            await until(lambda: pair.stages() == {"acknowledged": 7}, "all in the journal", task)
+
+    asyncio.run(run())
+    assert (received(pair.shard), received(pair.hub)) == (4, 3)
+
+
+def test_a_checkpoint_is_followed_by_its_body(pair: Pair) -> None:
+    body = os.urandom(65_536 * 3 + 77)
+
+    async def run() -> None:
+        async with running_relayer(pair.config) as task:
+            pair.send_from_shard(pair.shard.toy.add_body(1, 1, body))
+            await until(lambda: len(bulk_keys(pair.hub, b"part/")) == 4, "all parts", task)
+
+    asyncio.run(run())
+    assert b"".join(value for _, value in bulk_keys(pair.hub, b"part/")) == body
+
+
+def test_a_packet_that_expires_comes_back(pair: Pair) -> None:
+    async def run() -> None:
+        pair.send_from_hub(timeout_in_s=2)
+        await until(lambda: not pair.hub.toy.outbox, "the packet to be sent")
+        await asyncio.sleep(2.2)
+        async with running_relayer(pair.config) as task:
+            await until(lambda: ended(pair.hub) == ["timed out"], "a timeout", task)
+
+    asyncio.run(run())
+    assert received(pair.shard) == 0
+
+
+def test_an_application_that_refuses_a_packet_sends_an_error_back(pair: Pair) -> None:
+    pair.shard.toy.port.refuses.add(1)
+
+    async def run() -> None:
+        async with running_relayer(pair.config) as task:
+            pair.send_from_hub(2)
+            await until(lambda: ended(pair.hub) == ["refused", "acknowledged"], "both answers", task)
+
+    asyncio.run(run())
+
+
+def test_packets_that_were_sent_before_the_start_are_found(pair: Pair) -> None:
+    async def run() -> None:
+        pair.send_from_hub(5)
+        await until(lambda: not pair.hub.toy.outbox, "the packets to be sent")
+        async with running_relayer(pair.config) as task:
+            await until(lambda: ended(pair.hub) == ["acknowledged"] * 5, "five acknowledgements", task)
+
+    asyncio.run(run())
+
+
+def test_a_second_start_goes_on_from_the_journal(pair: Pair) -> None:
+    async def run() -> None:
+        async with running_relayer(pair.config) as task:
+            pair.send_from_hub(2)
+            await until(lambda: ended(pair.hub) == ["acknowledged"] * 2, "two acknowledgements", task)
+        pair.send_from_hub(3)
+        await until(lambda: not pair.hub.toy.outbox, "the packets to be sent")
+        async with running_relayer(pair.config) as task:
+            await until(lambda: ended(pair.hub) == ["acknowledged"] * 5, "five acknowledgements", task)
+
+    asyncio.run(run())
+    assert received(pair.shard) == 5
+
+
+def test_a_relayer_that_is_stopped_again_and_again_loses_nothing(pair: Pair) -> None:
+    async def run() -> None:
+        pair.send_from_hub(6)
+        pause_s = 0.05
+        while ended(pair.hub) != ["acknowledged"] * 6:
+            async with running_relayer(pair.config):
+                await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 1.5, 3.0)
+
+    asyncio.run(run())
+    assert received(pair.shard) == 6
+
+
+def test_a_subscription_that_breaks_off_misses_no_block(pair: Pair) -> None:
+    async def run() -> None:
+        async with running_relayer(pair.config) as task:
+            for _ in range(4):
+                pair.send_from_hub()
+                pair.hub.drop_subscribers()
+                pair.shard.drop_subscribers()
+                await asyncio.sleep(0.1)
+            await until(lambda: ended(pair.hub) == ["acknowledged"] * 4, "four acknowledgements", task)
+
+    asyncio.run(run())
+
+
+def test_a_chain_that_takes_no_transactions_gets_them_later(pair: Pair) -> None:
+    async def run() -> None:
+        pair.shard.refuse_broadcast = True
+        async with running_relayer(pair.config) as task:
+            pair.send_from_hub(2)
+            await until(lambda: pair.stages().get("submitted") == 2, "packets to be submitted", task)
+            pair.shard.refuse_broadcast = False
+            await until(lambda: ended(pair.hub) == ["acknowledged"] * 2, "two acknowledgements", task)
+
+    asyncio.run(run())
+    assert len(pair.shard.taken) == len(set(pair.shard.taken))
+
+
+def test_blocks_that_the_node_has_pruned_are_made_up_for(pair: Pair) -> None:
+    async def run() -> None:
+        async with running_relayer(pair.config) as task:
+            pair.send_from_hub()
+            await until(lambda: ended(pair.hub) == ["acknowledged"], "an acknowledgement", task)
+        pair.send_from_hub(2)
+        await until(lambda: not pair.hub.toy.outbox, "the packets to be sent")
+        before = pair.hub.height
+        await until(lambda: pair.hub.height > before + 3, "more blocks")
+        pair.hub.earliest = before + 3
+        async with running_relayer(pair.config) as task:
+            await until(lambda: ended(pair.hub) == ["acknowledged"] * 3, "three acknowledgements", task)
+
+    asyncio.run(run())
+
+
+def test_another_node_is_asked_when_the_preferred_one_is_down(pair: Pair, tmp_path: Path) -> None:
+    dead = pair.config.hub.nodes[0].__class__("http://127.0.0.1:9", "127.0.0.1:9")
+    from dataclasses import replace
+
+    config = replace(pair.config, hub=replace(pair.config.hub, nodes=(dead, *pair.config.hub.nodes)))
+
+    async def run() -> None:
+        async with running_relayer(config) as task:
+            pair.send_from_hub(2)
+            await until(lambda: ended(pair.hub) == ["acknowledged"] * 2, "two acknowledgements", task)
+
+    asyncio.run(run())
+
+
+def test_metrics_count_what_happens(pair: Pair) -> None:
+    metrics = RelayMetrics()
+
+    async def run() -> None:
+        async with running_relayer(pair.config, metrics) as task:
+            pair.send_from_hub(2)
+            await until(lambda: ended(pair.hub) == ["acknowledged"] * 2, "two acknowledgements", task)
+            await until(
+                lambda: (
+                    metrics.registry.get_sample_value(
+                        "gradchain_relayer_packets_total", {"chain": "hub-1", "stage": "acknowledged"}
+                    )
+                    == 2.0
+                ),
+                "two counted packets",
+                task,
+            )
+
+    asyncio.run(run())
+    sample = metrics.registry.get_sample_value
+    expiry_s = sample(
+        "gradchain_relayer_client_expiry_seconds", {"chain": "shard-1", "client": "07-tendermint-0"}
+    )
+    assert expiry_s is not None
+    assert 86_000 < expiry_s <= 86_400
+    assert sample("gradchain_relayer_blocked", {"chain": "hub-1", "client": "07-tendermint-0"}) == 0.0
+
+
+def test_a_bug_in_an_effect_ends_the_relayer(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    from relayer.effects import Effects
+
+    async def explode(self: Effects, action: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Effects, "perform", explode)
+
+    async def run() -> None:
+        async with running_relayer(pair.config) as task:
+            await asyncio.wait([task])
+
+    with pytest.raises(BaseExceptionGroup) as failure:
+        asyncio.run(run())
+    assert failure.group_contains(ZeroDivisionError)
+
+
+def test_heights_are_announced_before_their_results_are_read(pair: Pair) -> None:
+    async def run() -> None:
+        async with connected(pair.config) as (hub, _):
+            from relayer.events import BlockSeen, HeadSeen
+            from relayer.types import Height
+            from relayer.watcher import Watcher
+
+            seen: list[object] = []
+
+            async def put(event: object) -> None:
+                seen.append(event)
+
+            watcher = asyncio.create_task(Watcher(hub, {}, put, Height(1)).run())
+            await until(lambda: len([e for e in seen if isinstance(e, BlockSeen)]) > 5, "some blocks")
+            watcher.cancel()
+            await asyncio.wait([watcher])
+            heights = [event.height for event in seen if isinstance(event, BlockSeen)]
+            assert heights == list(range(2, len(heights) + 2))
+            assert any(isinstance(event, HeadSeen) for event in seen)
+
+    asyncio.run(run())
