@@ -39,7 +39,7 @@ class MessageHandler(Generic[MessageT]):
     @property
     def type_url(self) -> str:
         """The `Any` type URL: a slash and the full name of the message."""
-        return "/" + self.message_class.DESCRIPTOR.full_name
+        return f"/{self.message_class.DESCRIPTOR.full_name}"
 
 
 class ItemHandler(Protocol):
@@ -62,7 +62,10 @@ class ItemHandler(Protocol):
         """Record what a failed item leaves behind: one that fails after its signature was good is used up."""
 
     def identity(self, update: update_pb2.Update) -> bytes:
-        """Return what may occur only once a block and in the mempool: task, round, attempt, participant."""
+        """Return what may occur only once a block and in the mempool: task, round, attempt, participant.
+
+        It must not raise, whatever the update holds: proposals are judged by it.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from abci_app.definition import AppDefinition, MessageHandler
+    from wire.gradchain.fl.v1 import update_pb2
 
 REPLAY_PREFIX = b"tx/"
 """`tx/` BE64(expires_at_ns) sha256(body) -> 0x01: bodies that must not be executed again, until they expire."""
@@ -227,7 +228,7 @@ def execute_block(
         hook(block, state)
     parsed_txs = [parse_tx(tx) for tx in txs]
     identities: set[bytes] = set()
-    updates = []
+    updates: list[update_pb2.Update] = []
     for parsed in parsed_txs:
         if isinstance(parsed, AppError):
             continue

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import functools
+import logging
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
+import structlog
 
 from cli.context import DEFAULT_LOCALNET, DEFAULT_TIMEOUT_S, NetworkOptions, Session
 from cli.params import CHAIN_ADDRESS, NODE_ADDRESS, TASK
@@ -71,6 +74,15 @@ _KEY: Final = click.option(
 )
 
 
+def configure_logs() -> None:
+    """Keep what libraries log off standard output, which is for results; --debug shows all of it."""
+    level = logging.DEBUG if click.get_current_context().find_root().params.get("debug") else logging.WARNING
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+    )
+
+
 def with_network(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command that needs no key the options for the network, and a session made of them."""
     return _with_options(command, (*_NETWORK, json_option))
@@ -95,6 +107,7 @@ def _with_options(
         key: str | None = None,
         **rest: object,
     ) -> None:
+        configure_logs()
         network = NetworkOptions(hub, shards, genesis, localnet, timeout_s)
         session = Session(network, key, as_json=as_json)
         click.get_current_context().call_on_close(session.close)

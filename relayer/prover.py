@@ -123,12 +123,6 @@ class Prover:
         chain = action.origin.chain
         light = LightClient(trusted, client.trust, self._verdicts)
         progress = light.begin(action.target_height)
-        if isinstance(progress, Need):
-            # Both will be asked for, so they are fetched together.
-            await asyncio.gather(
-                self._get_block(chain, action.target_height, clean=False),
-                self._get_block(chain, Height(action.trusted_height + 1), clean=False),
-            )
         while isinstance(progress, Need):
             block = await self._get_block(chain, Height(progress.height), clean=clean)
             progress = light.step(block, self.clock_ns())

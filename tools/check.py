@@ -71,14 +71,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=[stage.name for stage in STAGES])
     wanted = parser.parse_args().only
-    os.environ["PATH"] = os.pathsep.join((str(ROOT / ".venv/bin"), str(ROOT / ".tools/bin"), os.environ["PATH"]))
+    os.environ["PATH"] = os.pathsep.join(
+        (str(ROOT / ".venv/bin"), str(ROOT / ".tools/bin"), os.environ["PATH"])
+    )
     for stage in STAGES:
         if wanted not in (None, stage.name):
             continue
         print(f"== {stage.name}", flush=True)
         begin = time.monotonic()
         code = run_stage(stage)
-        print(f"== {stage.name}: {'ok' if code == 0 else 'FAILED'} in {time.monotonic() - begin:.1f} s", flush=True)
+        print(
+            f"== {stage.name}: {'ok' if code == 0 else 'FAILED'} in {time.monotonic() - begin:.1f} s",
+            flush=True,
+        )
         if code:
             return code
     return 0

@@ -12,7 +12,18 @@ from tx.errors import REGISTRY, AppError
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "docs" / "errors.md"
-PACKAGES = ("tx", "aggregation", "ibc", "abci_app", "hub", "shards", "relayer", "participant", "localnet", "cli")
+PACKAGES = (
+    "tx",
+    "aggregation",
+    "ibc",
+    "abci_app",
+    "hub",
+    "shards",
+    "relayer",
+    "participant",
+    "localnet",
+    "cli",
+)
 HEAD = """\
 # Errors
 
@@ -27,7 +38,7 @@ def load_errors() -> list[type[AppError]]:
     for name in PACKAGES:
         package = importlib.import_module(name)
         for module in pkgutil.walk_packages(package.__path__, name + "."):
-            if module.name.rpartition(".")[2] in ("errors", "failures"):
+            if module.name.endswith((".errors", ".failures")):
                 importlib.import_module(module.name)
     return [REGISTRY[key] for key in sorted(REGISTRY)]
 

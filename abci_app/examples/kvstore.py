@@ -112,6 +112,7 @@ class KvStore(BaseApplication):
         validators = {
             update.pub_key.SerializeToString(deterministic=True): update.power
             for update in request.validators
+            if update.power > 0
         }
         self._genesis = KvState(validators=validators)
         return types_pb2.ResponseInitChain(app_hash=commit_of(0, self._genesis, ()).app_hash)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 
 from abci_app.keyfile import save_key
 from tests.support.cli import Cli
@@ -55,12 +56,13 @@ class Network:
 
 
 @pytest.fixture
-def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli]:
     """The command line of a user with an empty home, in an empty folder."""
     folder = tmp_path / "folder"
     folder.mkdir()
     monkeypatch.chdir(folder)
-    return Cli(tmp_path / "home")
+    yield Cli(tmp_path / "home")
+    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +13,8 @@ from tests.support.txs import build_key
 from tx.keys import format_address
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.cli.conftest import Network
 
 BOB = format_address(build_key(77).public_key)
@@ -66,7 +67,9 @@ def test_equal_transfers_are_not_taken_for_replays(online: Cli, creator: str) ->
 
 
 def test_the_key_of_the_environment_signs(online: Cli, creator: str) -> None:
-    result = online.run("transfer", "--to", BOB, "--amount", "5", *online.network, env={"GRADCHAIN_KEY": creator})
+    result = online.run(
+        "transfer", "--to", BOB, "--amount", "5", *online.network, env={"GRADCHAIN_KEY": creator}
+    )
     assert result.exit_code == 0, result.output
 
 
@@ -100,7 +103,9 @@ def test_a_recipient_whose_key_is_missing_is_named(online: Cli, creator: str) ->
     fails(online.on("transfer", "--to", "nobody", "--amount", "1", "--key", creator), 5, "nobody.json")
 
 
-def test_the_faucet_pays_from_the_account_of_the_localnet(online: Cli, network: Network, tmp_path: Path) -> None:
+def test_the_faucet_pays_from_the_account_of_the_localnet(
+    online: Cli, network: Network, tmp_path: Path
+) -> None:
     localnet = Localnet.create(replace(load_manifest("small"), base_port=0), tmp_path / "localnet")
     network.give(localnet.key("faucet").public_key, 1_000)
     options = ("--localnet", str(localnet.directory))

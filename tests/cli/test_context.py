@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +19,8 @@ from tests.support.txs import build_key
 from tx.keys import format_address
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.cli.conftest import Network
 
 
@@ -32,7 +33,10 @@ def localnet(cli: Cli) -> Localnet:
 
 def hubs_of(localnet: Localnet) -> list[str]:
     return [
-        address for chain in localnet.chains.values() if chain.kind == "hub" for address in chain.grpc_addresses
+        address
+        for chain in localnet.chains.values()
+        if chain.kind == "hub"
+        for address in chain.grpc_addresses
     ]
 
 
@@ -78,7 +82,9 @@ def test_an_option_beats_the_environment(cli: Cli, network: Network) -> None:
 
 
 def test_shards_come_from_the_environment_too(cli: Cli) -> None:
-    result = cli.run("task", "list", env={"GRADCHAIN_SHARDS": "no-equals-sign", "GRADCHAIN_HUB": "127.0.0.1:1"})
+    result = cli.run(
+        "task", "list", env={"GRADCHAIN_SHARDS": "no-equals-sign", "GRADCHAIN_HUB": "127.0.0.1:1"}
+    )
     fails(result, 2, "expected CHAIN=HOST:PORT")
 
 

@@ -30,6 +30,7 @@ from tx.errors import REGISTRY, AppError
 if TYPE_CHECKING:
     from click.testing import Result
 
+
 def run_failing(error: BaseException, *options: str) -> Result:
     """Run a command line whose only command raises."""
     from click.testing import CliRunner

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,10 +9,12 @@ import torch
 from aggregation.model import to_float
 from tests.support.cli import Cli, fails
 from tests.support.hub import make_model, make_spec
-from wire.gradchain.hub.v1 import query_pb2
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.cli.conftest import Network
+    from wire.gradchain.hub.v1 import query_pb2
 
 
 @pytest.fixture(autouse=True)
@@ -43,19 +44,27 @@ def test_a_fetched_model_has_the_names_and_values_of_the_task(
     path = tmp_path / f"model{suffix}"
     view = online.json("model", "get", "--task", "1", "--out", str(path))
     assert (view["file"], view["verified"], view["tensors_verified"]) == (str(path), True, True)
-    loaded = np.load(path)["weights"] if suffix == ".npz" else torch.load(path, weights_only=True)["weights"].numpy()
+    loaded = (
+        np.load(path)["weights"]
+        if suffix == ".npz"
+        else torch.load(path, weights_only=True)["weights"].numpy()
+    )
     expected = to_float(np.frombuffer(make_model(50), "<i4")).astype(np.float32)
     assert np.array_equal(loaded, expected)
     assert loaded.dtype == np.float32
 
 
-def test_before_the_first_round_the_names_are_not_proven(online: Cli, network: Network, tmp_path: Path) -> None:
+def test_before_the_first_round_the_names_are_not_proven(
+    online: Cli, network: Network, tmp_path: Path
+) -> None:
     network.hub.create_task(make_spec())
     view = online.json("model", "get", "--task", "1", "--out", str(tmp_path / "model.npz"))
     assert (view["verified"], view["tensors_verified"]) == (True, False)
 
 
-def test_the_base_model_of_an_older_round_can_be_fetched(online: Cli, network: Network, tmp_path: Path) -> None:
+def test_the_base_model_of_an_older_round_can_be_fetched(
+    online: Cli, network: Network, tmp_path: Path
+) -> None:
     network.hub.run_round(network.start_task())
     base = online.json("model", "get", "--task", "1", "--round", "1", "--out", str(tmp_path / "base.npz"))
     newest = online.json("model", "get", "--task", "1", "--out", str(tmp_path / "newest.npz"))

@@ -2,16 +2,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
 from tests.support.cli import Cli, fails
 from tests.support.hub import make_spec, participant_key
 from tests.support.shard_rounds import SHARD_CHAIN
 from tx.keys import format_address
-from wire.gradchain.hub.v1 import query_pb2
 
 if TYPE_CHECKING:
+    import pytest
+
     from tests.cli.conftest import Network
+    from wire.gradchain.hub.v1 import query_pb2
 
 ALICE = format_address(participant_key(0).public_key)
 BOB = format_address(participant_key(1).public_key)
@@ -102,4 +102,3 @@ def test_an_assignment_to_a_shard_that_the_proof_is_not_for_is_a_lie(
 
     network.hub.lies["GetAssignment"] = move
     fails(online.on("participant", "assignment", "--task", "1", "--key", alice), 4, "[participant/2]")
-

@@ -91,7 +91,9 @@ def test_the_summary_in_the_list_is_that_of_the_command(noun: str) -> None:
 
 
 def test_the_app_of_a_node_is_not_shown(cli: Cli) -> None:
-    assert "app" not in [line.split()[0] for line in cli.run("node", "--help").stdout.splitlines() if line.strip()]
+    assert "app" not in [
+        line.split()[0] for line in cli.run("node", "--help").stdout.splitlines() if line.strip()
+    ]
     assert "--home" in cli.run("node", "app", "--help").stdout
 
 

@@ -8,10 +8,10 @@ import pytest
 from tests.support.cli import Cli, fails
 from tests.support.hub import ROUND_S
 from tests.support.shard_rounds import SHARD_CHAIN
-from wire.gradchain.hub.v1 import query_pb2
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Network
+    from wire.gradchain.hub.v1 import query_pb2
 
 
 @pytest.fixture(autouse=True)
@@ -105,17 +105,14 @@ def test_a_round_that_the_chain_does_not_prove_is_a_lie(online: Cli, network: Ne
 
 def test_watching_tells_every_change_until_the_task_ends(online: Cli, network: Network) -> None:
     task = network.start_task()
-    steps = iter(
-        [
-            lambda: network.hub.run_round(task),
-            lambda: settle(network),
-            lambda: network.hub.run_round(task),
-            lambda: settle(network),
-        ]
-    )
+    steps = ["train", "settle", "train", "settle"]
 
     def go_on(answer: query_pb2.GetTaskResponse) -> query_pb2.GetTaskResponse:
-        next(steps, lambda: None)()
+        step = steps.pop(0) if steps else ""
+        if step == "train":
+            network.hub.run_round(task)
+        elif step == "settle":
+            settle(network)
         return answer
 
     network.hub.lies["GetTask"] = go_on

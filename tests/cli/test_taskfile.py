@@ -1,7 +1,7 @@
 from __future__ import annotations
 
+import contextlib
 import tomllib
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 from cli.errors import SpecFileInvalid
 from cli.taskfile import read_spec
 from tools.check import ROOT
-from tx.errors import AppError
 from tx.failures import InvalidSpec
 from wire.gradchain.fl.v1 import task_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
+
+    from tx.errors import AppError
 
 EXAMPLE = ROOT / "docs/examples/task.toml"
 
@@ -173,10 +175,8 @@ def test_no_value_raises_anything_but_its_own_errors(
 ) -> None:
     lines = [line for line in MINIMAL.partition("[[tensors]]")[0].splitlines() if not line.startswith(key)]
     text = "\n".join([f"{key} = {format_toml_value(value)}", *lines])
-    try:
+    with contextlib.suppress(SpecFileInvalid, InvalidSpec):
         parse(text, tmp_path_factory.mktemp("task"))
-    except (SpecFileInvalid, InvalidSpec):
-        pass
 
 
 def format_toml_value(value: object) -> str:
@@ -185,7 +185,11 @@ def format_toml_value(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        return '"' + "".join(f"\\U{ord(letter):08X}" for letter in value if not 0xD800 <= ord(letter) < 0xE000) + '"'
+        return (
+            '"'
+            + "".join(f"\\U{ord(letter):08X}" for letter in value if not 0xD800 <= ord(letter) < 0xE000)
+            + '"'
+        )
     if isinstance(value, list):
         return "[" + ", ".join(format_toml_value(item) for item in value) + "]"
     return str(value)

@@ -1,14 +1,14 @@
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from cli import tasks
 from abci_app.errors import NodeUnavailable
 from aggregation.model import encode_model, model_root, to_fixed
+from cli import tasks
+from cli.taskfile import read_spec
 from cli.weights import draw_weights
 from tests.support.cli import Cli, fails
 from tests.support.hub import CREATOR, SUPPLY
@@ -17,6 +17,8 @@ from wire.gradchain.fl.v1 import task_pb2
 from wire.gradchain.hub.v1 import query_pb2, tx_pb2
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.cli.conftest import Network
 
 SPEC = """\
@@ -65,7 +67,9 @@ def test_a_new_task_has_its_model_and_takes_participants(
     assert online.json("account", "show", creator)["balance"] == SUPPLY - 1_100
 
 
-def test_without_a_model_the_weights_are_drawn_from_the_seed(online: Cli, creator: str, spec_file: Path) -> None:
+def test_without_a_model_the_weights_are_drawn_from_the_seed(
+    online: Cli, creator: str, spec_file: Path
+) -> None:
     roots = [
         online.json("task", "create", str(spec_file), *seed, "--key", creator)["model_root"]
         for seed in ((), ("--seed", "0"), ("--seed", "7"))
@@ -93,7 +97,9 @@ def test_a_model_of_many_chunks_is_sent_in_several_transactions(
     monkeypatch.setattr("cli.hubclient.CHUNKS_A_TX", 2)
     np.savez(tmp_path / "large.npz", w=np.random.default_rng(1).normal(size=(70_000,)))
     spec_file.write_text(SPEC.partition("[[tensors]]")[0])
-    view = online.json("task", "create", str(spec_file), "--model", str(tmp_path / "large.npz"), "--key", creator)
+    view = online.json(
+        "task", "create", str(spec_file), "--model", str(tmp_path / "large.npz"), "--key", creator
+    )
     assert (view["status"], view["model_bytes"]) == ("registering", 280_000)
     assert online.json("task", "show", "1")["chunks_uploaded"] == 5
 
@@ -143,7 +149,7 @@ def test_a_node_that_repeats_itself_is_not_listened_to_for_ever(
     online: Cli, network: Network, creator: str, spec_file: Path
 ) -> None:
     online.text("task", "create", str(spec_file), "--key", creator)
-    task = query_pb2.Task(task=1, creator=bytes(32), spec=tasks.read_spec(spec_file))
+    task = query_pb2.Task(task=1, creator=bytes(32), spec=read_spec(spec_file))
     network.hub.lies["ListTasks"] = lambda _: query_pb2.ListTasksResponse(tasks=[task])
     assert online.on("task", "list").exit_code == 0
 
@@ -157,7 +163,9 @@ def test_a_number_that_no_task_has_is_a_usage_error(cli: Cli, number: str) -> No
     fails(cli.run("task", "show", "--hub", "127.0.0.1:1", "--", number), 2, "TASK")
 
 
-def test_a_budget_that_the_creator_does_not_have_is_refused(online: Cli, creator: str, spec_file: Path) -> None:
+def test_a_budget_that_the_creator_does_not_have_is_refused(
+    online: Cli, creator: str, spec_file: Path
+) -> None:
     spec_file.write_text(SPEC.replace("budget = 100", f"budget = {SUPPLY}"))
     fails(online.on("task", "create", str(spec_file), "--key", creator), 1, "[hub/2]")
 
@@ -191,7 +199,9 @@ def test_a_model_with_other_tensors_is_refused(cli: Cli, spec_file: Path, tmp_pa
 
 def test_a_model_that_is_not_finite_is_refused(cli: Cli, spec_file: Path, tmp_path: Path) -> None:
     np.savez(tmp_path / "nan.npz", w=np.full((3, 2), np.nan), b=np.zeros(3))
-    fails(cli.run("task", "create", str(spec_file), "--model", str(tmp_path / "nan.npz")), 1, "[aggregation/2]")
+    fails(
+        cli.run("task", "create", str(spec_file), "--model", str(tmp_path / "nan.npz")), 1, "[aggregation/2]"
+    )
 
 
 def test_an_interrupted_upload_is_finished_later(
@@ -216,18 +226,16 @@ def _raise_unavailable(*_: object) -> None:
 def test_another_model_than_the_one_that_is_waited_for_is_refused(
     online: Cli, network: Network, creator: str, spec_file: Path
 ) -> None:
-    spec = tasks.read_spec(spec_file)
+    spec = read_spec(spec_file)
     message = tx_pb2.MsgCreateTask(creator=CREATOR.public_key, spec=spec, model_root=b"\x01" * 32)
     network.hub.must_send(CREATOR, message)
     result = online.on("task", "upload", str(spec_file), "--task", "1", "--seed", "5", "--key", creator)
     fails(result, 1, "expected the model with root " + "01" * 32)
 
 
-def test_only_the_creator_can_upload(
-    online: Cli, network: Network, alice: str, spec_file: Path
-) -> None:
+def test_only_the_creator_can_upload(online: Cli, network: Network, alice: str, spec_file: Path) -> None:
     root = bytes.fromhex(root_of(draw_weights(TENSORS, 0)))
-    spec = tasks.read_spec(spec_file)
+    spec = read_spec(spec_file)
     network.hub.must_send(
         CREATOR, tx_pb2.MsgCreateTask(creator=CREATOR.public_key, spec=spec, model_root=root)
     )

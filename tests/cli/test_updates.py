@@ -9,19 +9,21 @@ import pytest
 from tests.support.by_hand import take_part, train_by_hand
 from tests.support.cli import Cli, fails
 from tests.support.federation import make_update
-from tests.support.hub import HUB_CHAIN, ROUND_S, participant_key
+from tests.support.hub import HUB_CHAIN, ROUND_S, make_spec, participant_key
 from tests.support.served import carry_packets
 from tests.support.shard_rounds import SHARD_CHAIN
 from tx.codec import encode
 from tx.keys import format_address
 from tx.statements import sign_statement
 from wire.gradchain.fl.v1 import update_pb2
-from wire.gradchain.shard.v1 import query_pb2 as shard_query
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numpy.typing import NDArray
+
     from tests.cli.conftest import Network
+    from wire.gradchain.shard.v1 import query_pb2 as shard_query
 
 ALICE = format_address(participant_key(0).public_key)
 
@@ -67,21 +69,27 @@ def resign(path: Path, edit: Callable[[update_pb2.UpdateStatement], None]) -> No
 
 def make(online: Cli, weights: Path, out: Path, *options: str) -> dict[str, object]:
     return online.json(
-        "update", "make", "--task", "1", "--weights", str(weights), "--out", str(out), "--key", "alice", *options
+        "update",
+        "make",
+        "--task",
+        "1",
+        "--weights",
+        str(weights),
+        "--out",
+        str(out),
+        "--key",
+        "alice",
+        *options,
     )
 
 
-def test_a_task_can_be_worked_on_by_hand(
-    online: Cli, network: Network, creator: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_task_can_be_worked_on_by_hand(online: Cli, network: Network, creator: str, tmp_path: Path) -> None:
     def wait_for_round() -> None:
         network.hub.block()
         carry_packets(network.hub, network.shard)
 
     made = take_part(online, tmp_path, creator, ["ann", "ben"], wait_for_round)
     assert made.shards == (SHARD_CHAIN, SHARD_CHAIN)
-    rounds = network.shard.state
-    assert rounds is not None
 
 
 # --- make ----------------------------------------------------------------------------------------------------------
@@ -102,11 +110,15 @@ def test_weights_of_pytorch_give_the_same_update(online: Cli, trained: Path, tmp
     with np.load(trained) as stored:
         torch.save({name: torch.from_numpy(stored[name]) for name in stored.files}, tmp_path / "trained.pt")
     first = make(online, trained, tmp_path / "a.update", "--state", str(tmp_path / "state-a"))
-    second = make(online, tmp_path / "trained.pt", tmp_path / "b.update", "--state", str(tmp_path / "state-b"))
+    second = make(
+        online, tmp_path / "trained.pt", tmp_path / "b.update", "--state", str(tmp_path / "state-b")
+    )
     assert first["payload_root"] == second["payload_root"]
 
 
-def test_what_must_not_be_lost_is_in_the_home_of_the_user(cli: Cli, online: Cli, trained: Path, tmp_path: Path) -> None:
+def test_what_must_not_be_lost_is_in_the_home_of_the_user(
+    cli: Cli, online: Cli, trained: Path, tmp_path: Path
+) -> None:
     view = make(online, trained, tmp_path / "a.update")
     assert view["state"] == str(cli.home / "participants" / HUB_CHAIN / "1" / ALICE)
     assert (Path(str(view["state"])) / "signed.npz").exists()
@@ -136,7 +148,16 @@ def test_an_update_is_not_overwritten(online: Cli, trained: Path, tmp_path: Path
 
 
 def test_weights_for_a_round_that_is_over_are_refused(online: Cli, trained: Path, tmp_path: Path) -> None:
-    options = ("--task", "1", "--weights", str(trained), "--out", str(tmp_path / "a.update"), "--key", "alice")
+    options = (
+        "--task",
+        "1",
+        "--weights",
+        str(trained),
+        "--out",
+        str(tmp_path / "a.update"),
+        "--key",
+        "alice",
+    )
     fails(online.on("update", "make", *options, "--round", "7"), 1, "expected round 7 to be the newest one")
     assert not (tmp_path / "a.update").exists()
 
@@ -153,10 +174,24 @@ def test_weights_for_a_round_that_is_over_are_refused(online: Cli, trained: Path
     ids=["another size", "another name", "one too many", "not finite", "integers"],
 )
 def test_weights_that_do_not_fit_are_refused(
-    online: Cli, trained: Path, tmp_path: Path, arrays: dict[str, np.ndarray], exit_code: int, text: str
+    online: Cli,
+    trained: Path,
+    tmp_path: Path,
+    arrays: dict[str, NDArray[np.float64]],
+    exit_code: int,
+    text: str,
 ) -> None:
-    np.savez(trained, **arrays)
-    options = ("--task", "1", "--weights", str(trained), "--out", str(tmp_path / "a.update"), "--key", "alice")
+    np.savez(trained, allow_pickle=False, **arrays)
+    options = (
+        "--task",
+        "1",
+        "--weights",
+        str(trained),
+        "--out",
+        str(tmp_path / "a.update"),
+        "--key",
+        "alice",
+    )
     fails(online.on("update", "make", *options), exit_code, text)
     assert not (tmp_path / "a.update").exists()
 
@@ -164,7 +199,16 @@ def test_weights_that_do_not_fit_are_refused(
 def test_who_has_no_part_in_the_round_makes_no_update(
     online: Cli, trained: Path, creator: str, tmp_path: Path
 ) -> None:
-    options = ("--task", "1", "--weights", str(trained), "--out", str(tmp_path / "a.update"), "--key", creator)
+    options = (
+        "--task",
+        "1",
+        "--weights",
+        str(trained),
+        "--out",
+        str(tmp_path / "a.update"),
+        "--key",
+        creator,
+    )
     fails(online.on("update", "make", *options), 1, "[participant/4]")
 
 
@@ -195,7 +239,6 @@ def test_the_same_update_again_does_no_harm(online: Cli, update_file: Path) -> N
 
 def test_one_need_not_wait_for_the_block(online: Cli, update_file: Path) -> None:
     assert online.json("update", "submit", str(update_file), "--no-wait")["height"] is None
-    assert "height            -" in online.text("update", "submit", str(update_file), "--no-wait") or True
 
 
 def test_a_shard_whose_address_is_not_known_is_named(cli: Cli, network: Network, update_file: Path) -> None:
@@ -206,7 +249,7 @@ def test_a_shard_whose_address_is_not_known_is_named(cli: Cli, network: Network,
 def test_a_round_that_has_not_reached_the_shard_is_waited_for(
     online: Cli, network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    task = network.hub.create_task(_spec())
+    task = network.hub.create_task(make_spec())
     network.hub.register(task, 0, 1)
     path = tmp_path / "early.update"
     path.write_bytes(encode(make_update(network.hub.parts(1)[0], 0).to_wire()))
@@ -219,12 +262,6 @@ def test_a_round_that_has_not_reached_the_shard_is_waited_for(
     monkeypatch.setattr("cli.updates.time.sleep", relay)
     assert online.json("update", "submit", str(path))["height"]
     assert len(tries) == 1
-
-
-def _spec() -> object:
-    from tests.support.hub import make_spec
-
-    return make_spec()
 
 
 def test_a_round_that_never_reaches_the_shard_is_refused_in_time(

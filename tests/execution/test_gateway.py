@@ -118,9 +118,13 @@ def bundler(chain: InstantChain) -> Iterator[UpdateBundler]:
 
 def test_updates_that_wait_travel_in_one_transaction(chain: InstantChain, bundler: UpdateBundler) -> None:
     with ThreadPoolExecutor(5) as pool:
-        pending = [block_the_first(chain, bundler, pool)]
-        for index in range(4):
-            pending.append(pool.submit(bundler.submit, update(b"u%d" % index), wait=True, timeout_s=10))
+        pending = [
+            block_the_first(chain, bundler, pool),
+            *(
+                pool.submit(bundler.submit, update(b"u%d" % index), wait=True, timeout_s=10)
+                for index in range(4)
+            ),
+        ]
         wait_for(bundler, 4)
         chain.gate.set()
         done = [future.result() for future in pending]
@@ -145,9 +149,13 @@ def test_when_a_bundle_is_refused_its_updates_go_one_by_one(
 ) -> None:
     chain.refuse_bundles = True
     with ThreadPoolExecutor(3) as pool:
-        pending = [block_the_first(chain, bundler, pool)]
-        for index in range(2):
-            pending.append(pool.submit(bundler.submit, update(b"u%d" % index), wait=True, timeout_s=10))
+        pending = [
+            block_the_first(chain, bundler, pool),
+            *(
+                pool.submit(bundler.submit, update(b"u%d" % index), wait=True, timeout_s=10)
+                for index in range(2)
+            ),
+        ]
         wait_for(bundler, 2)
         chain.gate.set()
         assert {future.result().height for future in pending} == {5}

@@ -7,15 +7,18 @@ import signal
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from abci_app.client import ChainConnection
 from abci_app.errors import EndpointUnreachable, PortInUse
 from abci_app.nodestate import read_state
 from abci_app.process import ProcessId, identify, is_alive, read_pid_file
 from abci_app.supervisor import PROCESS_KINDS
 from localnet.errors import StartFailed, StillRunning
+from localnet.manifest import load_manifest
 from localnet.network import Localnet
 from localnet.status import check_agreement, collect_reports
 from tests.support.localnet import (
@@ -26,6 +29,7 @@ from tests.support.localnet import (
     write_fake_cometbft,
 )
 from tests.support.tools import ROOT
+from wire.gradchain.node.v1 import query_pb2, query_pb2_grpc
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -205,6 +209,26 @@ def test_a_node_that_cannot_start_ends_the_wait_with_its_log(
             localnet.wait_ready()
     finally:
         localnet.stop()
+
+
+def test_the_small_network_of_the_package_has_a_hub_and_shards_that_answer(tmp_path: Path) -> None:
+    with running_localnet(replace(load_manifest("small"), base_port=0), tmp_path) as localnet:
+        for node in localnet.nodes:
+            wait_for_height(node, 1)
+            status = ask_status(node.grpc_address)
+            assert (status.chain_id, status.kind) == (node.config.chain_id, localnet.chains[node.chain].kind)
+            assert status.rpc_address == str(node.config.rpc)
+        check_agreement(collect_reports(localnet.nodes))
+
+
+def ask_status(address: str) -> query_pb2.GetStatusResponse:
+    connection = ChainConnection([address])
+    try:
+        return connection.call(
+            lambda channel: query_pb2_grpc.NodeServiceStub(channel).GetStatus(query_pb2.GetStatusRequest())
+        )
+    finally:
+        connection.close()
 
 
 def test_all_validators_state_their_hash_of_a_common_height(tmp_path: Path) -> None:

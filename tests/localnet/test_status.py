@@ -1,14 +1,25 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
+import grpc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from localnet.errors import AppHashesDiverge
-from localnet.status import Observation, check_agreement, find_divergences
+from localnet.manifest import parse_manifest
+from localnet.network import Localnet
+from localnet.status import Observation, check_agreement, collect_reports, find_divergences
 from tests.support.localnet import build_report
+from wire.gradchain.node.v1 import query_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 
 def test_nodes_that_agree_raise_no_alarm() -> None:
@@ -46,6 +57,43 @@ def test_different_heights_and_different_chains_are_not_compared() -> None:
 def test_a_node_that_says_nothing_is_no_divergence() -> None:
     check_agreement([build_report("hub.0"), replace(build_report("hub.1"), states=(Observation(1, "aa"),))])
     assert build_report("hub.0").app_hash == ""
+
+
+@contextmanager
+def serving(address: str, height: int, app_hash: bytes) -> Iterator[None]:
+    """Play an app that still answers although its CometBFT has halted."""
+    answer = query_pb2.GetStatusResponse(height=height, app_hash=app_hash)
+    method = grpc.unary_unary_rpc_method_handler(
+        lambda _request, _context: answer,
+        request_deserializer=query_pb2.GetStatusRequest.FromString,
+        response_serializer=query_pb2.GetStatusResponse.SerializeToString,
+    )
+    server = grpc.server(ThreadPoolExecutor(1))
+    server.add_generic_rpc_handlers(
+        (grpc.method_handlers_generic_handler("gradchain.node.v1.NodeService", {"GetStatus": method}),)
+    )
+    server.add_insecure_port(address)
+    server.start()
+    try:
+        yield
+    finally:
+        server.stop(None).wait()
+
+
+def test_apps_are_asked_themselves_when_their_engines_have_halted(tmp_path: Path) -> None:
+    manifest = parse_manifest(
+        {"name": "net", "seed": "s", "validators": 2, "chains": [{"name": "hub", "kind": "hub"}]}, "test"
+    )
+    first, second = Localnet.create(manifest, tmp_path).nodes
+    with (
+        serving(first.grpc_address, 7, b"\xaa"),
+        serving(second.grpc_address, 7, b"\xbb"),
+    ):
+        reports = collect_reports([first, second])
+    assert [report.answers for report in reports] == [False, False]
+    with pytest.raises(AppHashesDiverge, match=r"aa of hub\.0 against bb of hub\.1"):
+        check_agreement(reports)
+    assert [report.states for report in collect_reports([first, second])] == [(), ()]
 
 
 states = st.lists(st.tuples(st.integers(1, 4), st.sampled_from(["aa", "bb"])), max_size=3)

@@ -36,7 +36,11 @@ class AbciClient:
         if isinstance(parsed, UnixAddress):
             self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             self.socket.settimeout(TIMEOUT_S)
-            self.socket.connect(parsed.path)
+            try:
+                self.socket.connect(parsed.path)
+            except OSError:
+                self.socket.close()
+                raise
         else:
             self.socket = socket.create_connection((parsed.host, parsed.port), timeout=TIMEOUT_S)
         self._frames = FrameBuffer()

@@ -74,7 +74,17 @@ def take_part(
         trained, update = folder / f"{name}.npz", folder / f"{name}.update"
         train_by_hand(base, trained, 0.01 * (index + 1))
         made = cli.json(
-            "update", "make", *number, "--weights", str(trained), "--out", str(update), "--key", name, "--round", "1"
+            "update",
+            "make",
+            *number,
+            "--weights",
+            str(trained),
+            "--out",
+            str(update),
+            "--key",
+            name,
+            "--round",
+            "1",
         )
         assert (made["round"], made["signed_before"]) == (1, False)
         assert cli.json("update", "show", str(update), "--check-commitments")["commitments_match"] is True

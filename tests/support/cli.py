@@ -31,7 +31,13 @@ class Cli:
         cleared = dict.fromkeys(
             ("GRADCHAIN_HUB", "GRADCHAIN_SHARDS", "GRADCHAIN_GENESIS", "GRADCHAIN_LOCALNET", "GRADCHAIN_KEY")
         )
-        merged = {**cleared, "GRADCHAIN_DEBUG": None, "GRADCHAIN_HOME": str(self.home), **self.env, **(env or {})}
+        merged = {
+            **cleared,
+            "GRADCHAIN_DEBUG": None,
+            "GRADCHAIN_HOME": str(self.home),
+            **self.env,
+            **(env or {}),
+        }
         return CliRunner().invoke(root, list(arguments), env=merged)
 
     def on(self, *arguments: str) -> Result:
@@ -66,6 +72,8 @@ def fails(result: Result, exit_code: int, text: str, *, cure: bool = True) -> No
     """Check that a command has failed with one line of error, its cure, and nothing on standard output."""
     assert result.exit_code == exit_code, result.output
     lines = result.stderr.splitlines()
-    assert [line.partition(":")[0] for line in lines] == (["error", "cure"] if cure else ["error"]), result.stderr
+    assert [line.partition(":")[0] for line in lines] == (["error", "cure"] if cure else ["error"]), (
+        result.stderr
+    )
     assert text in lines[0]
     assert result.stdout == ""

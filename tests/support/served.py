@@ -196,8 +196,14 @@ def common_services(host: Host, sink: Sink, rpc_address: Callable[[], str]) -> l
     node = _LateNodeService(host.application, sink, rpc_address)
     ibc = IbcService(host.store.latest)
     return [
-        ("gradchain.node.v1.NodeService", lambda server: node_grpc.add_NodeServiceServicer_to_server(node, server)),
-        ("gradchain.ibc.v1.IbcService", lambda server: ibc_grpc.add_IbcServiceServicer_to_server(ibc, server)),
+        (
+            "gradchain.node.v1.NodeService",
+            lambda server: node_grpc.add_NodeServiceServicer_to_server(node, server),
+        ),
+        (
+            "gradchain.ibc.v1.IbcService",
+            lambda server: ibc_grpc.add_IbcServiceServicer_to_server(ibc, server),
+        ),
     ]
 
 

@@ -1,0 +1,60 @@
+"""A round of the demo: the time in which nobody trains, beside a plain loop of federated averaging in one process.
+
+The loop does the same local training on the same data, then averages floats in memory: what the chains add is what
+ours has more.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from bench.demorun import PARTICIPANTS, run_fedavg
+from bench.figures import Line, summarise
+
+if TYPE_CHECKING:
+    from bench.context import BenchContext
+    from bench.demorun import DemoRun
+
+ROW: Final = "demo"
+VALIDATORS: Final = (1, 4)
+
+
+def run(context: BenchContext) -> list[Line]:
+    """Measure with one and with four validators a chain."""
+    rounds = context.choose(6, 3)
+    directory = context.fresh_directory(ROW)
+    context.say(f"{ROW}: federated averaging without chains")
+    plain = [run_fedavg(directory, rounds)]
+    runs = []
+    for validators in VALIDATORS:
+        runs.append(context.demo(validators))
+        plain.append(run_fedavg(directory, rounds))
+    yardstick = summarise(plain, "s a round")
+    return [
+        Line(
+            row=ROW,
+            case=f"a round less training, {found.validators} validators a chain",
+            ours=summarise([seconds - training_s(found) for seconds in found.round_seconds], "s a round"),
+            yardstick=yardstick,
+            yardstick_name="FedAvg loop, training and all",
+            notes=(explain(found),),
+        )
+        for found in runs
+    ]
+
+
+def training_s(found: DemoRun) -> float:
+    """Return for how long a round somebody trains: participants of one process take turns."""
+    return found.turns * found.train_seconds
+
+
+def explain(found: DemoRun) -> str:
+    """Return where the time of a round goes."""
+    whole = summarise(found.round_seconds, "s").value
+    preparing = found.turns * found.prepare_seconds
+    rest = whole - training_s(found) - preparing - found.submit_seconds
+    return (
+        f"of {whole:.2f} s a round with {PARTICIPANTS} participants in {found.workers} processes: "
+        f"train {training_s(found):.2f}, prepare {preparing:.2f}, submit {found.submit_seconds:.2f}, "
+        f"rest {rest:.2f} (packets, bodies, aggregation, looking for the next round)"
+    )

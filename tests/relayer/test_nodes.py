@@ -1,0 +1,297 @@
+"""Several nodes of a chain: order, failover, back-off, and whom not to believe."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import grpc
+import pytest
+from grpc import aio
+
+from abci_app.errors import EndpointUnreachable, HeightUnavailable, MempoolFull, RpcRefused
+from abci_app.grpc_errors import ERROR_KEY, RemoteError
+from relayer.config import NodeAddress
+from relayer.errors import EndpointsDown, HeightsDisagree
+from relayer.nodes import FIRST_COOLING_S, ChainNodes, Node, connect, remote_error
+from relayer.types import ChainId
+from tests.support.relayer import connected, running_pair, until
+from tests.support.relayer_app import ToyChain
+from tests.support.relayer_node import PlayedNode
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+
+@dataclass
+class Clock:
+    """A clock that stands until it is set."""
+
+    now_s: float = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@dataclass
+class Script:
+    """What each node does when it is asked."""
+
+    failures: dict[str, Exception] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    async def __call__(self, node: Node) -> str:
+        self.asked.append(node.address.rpc)
+        failure = self.failures.get(node.address.rpc)
+        if failure is not None:
+            raise failure
+        return node.address.rpc
+
+
+def run(test: Callable[[ChainNodes, Clock], Awaitable[None]]) -> None:
+    """Run a test with three nodes that belong to the right chain."""
+
+    async def prepare() -> None:
+        addresses = [NodeAddress(f"http://127.0.0.1:{port}", f"127.0.0.1:{port}") for port in (1, 2, 3)]
+        nodes = connect(ChainId("hub-1"), "hub", addresses, 1.0)
+        clock = Clock()
+        nodes.clock_s = clock
+        for node in nodes.nodes:
+            node.is_checked = True
+        await test(nodes, clock)
+        await nodes.close()
+
+    asyncio.run(prepare())
+
+
+A, B, C = (f"http://127.0.0.1:{port}" for port in (1, 2, 3))
+DOWN = EndpointUnreachable("down")
+
+
+def test_the_first_node_is_preferred() -> None:
+    async def test(nodes: ChainNodes, clock: Clock) -> None:
+        script = Script()
+        assert await nodes.ask(script) == A
+        assert script.asked == [A]
+
+    run(test)
+
+
+def test_the_next_node_is_asked_when_one_is_silent() -> None:
+    async def test(nodes: ChainNodes, clock: Clock) -> None:
+        script = Script({A: DOWN, B: DOWN})
+        assert await nodes.ask(script) == C
+        assert script.asked == [A, B, C]
+
+    run(test)
+
+
+def test_a_silent_node_is_left_alone_for_a_while() -> None:
+    async def test(nodes: ChainNodes, clock: Clock) -> None:
+        script = Script({A: DOWN})
+        await nodes.ask(script)
+        script.failures.clear()
+        assert await nodes.ask(script) == B
+        clock.now_s += FIRST_COOLING_S + 0.01
+        assert await nodes.ask(script) == A
+
+    run(test)
+
+
+def test_the_pause_grows_while_a_node_stays_silent() -> None:
+    async def test(nodes: ChainNodes, clock: Clock) -> None:
+        script = Script({A: DOWN})
+        for expected in (1, 2, 4, 8):
+            await nodes.ask(script)
+            assert nodes.nodes[0].cooling_until_s - clock.now_s == FIRST_COOLING_S * expected
+            clock.now_s = nodes.nodes[0].cooling_until_s
+        script.failures.clear()
+        await nodes.ask(script)
+        assert nodes.nodes[0].failures == 0
+
+    run(test)
+
+
+def test_nodes_that_cool_are_asked_when_there_is_no_other() -> None:
+    async def test(nodes: ChainNodes, clock: Clock) -> None:
+        script = Script(dict.fromkeys((A, B, C), DOWN))
+        with pytest.raises(EndpointsDown):
+            await nodes.ask(script)
+        script.failures.clear()
+        assert await nodes.ask(script) == A
+
+    run(test)
+
+
+def test_a_refusal_is_an_answer() -> None:
+    async def test(nodes: ChainNodes, clock: Clock) -> None:
+        script = Script({A: RemoteError("hub", 7, "no")})
+        with pytest.raises(RemoteError):
+            await nodes.ask(script)
+        assert script.asked == [A]
+
+    run(test)
+
+
+def test_an_rpc_refusal_is_an_answer() -> None:
+    async def test(nodes: ChainNodes, clock: Clock) -> None:
+        with pytest.raises(RpcRefused):
+            await nodes.ask(Script({A: RpcRefused("no")}))
+
+    run(test)
+
+
+def test_a_node_that_lags_behind_is_passed_over_without_blame() -> None:
+    async def test(nodes: ChainNodes, clock: Clock) -> None:
+        script = Script({A: HeightUnavailable("not yet"), B: RemoteError("node", 101, "not kept")})
+        assert await nodes.ask(script) == C
+        assert nodes.nodes[0].failures == 0
+
+    run(test)
+
+
+def test_heights_that_no_node_has_are_told_apart_from_silence() -> None:
+    async def test(nodes: ChainNodes, clock: Clock) -> None:
+        with pytest.raises(HeightsDisagree):
+            await nodes.ask(Script({A: HeightUnavailable("not yet"), B: DOWN, C: DOWN}))
+
+    run(test)
+
+
+def test_a_full_mempool_sends_us_to_the_next_node() -> None:
+    async def test(nodes: ChainNodes, clock: Clock) -> None:
+        assert await nodes.ask(Script({A: MempoolFull("full")})) == B
+        with pytest.raises(MempoolFull):
+            await nodes.ask(Script(dict.fromkeys((A, B, C), MempoolFull("full"))))
+
+    run(test)
+
+
+def test_a_node_that_is_not_believed_comes_last() -> None:
+    async def test(nodes: ChainNodes, clock: Clock) -> None:
+        nodes.demote("it lied")
+        assert await nodes.ask(Script()) == B
+
+    run(test)
+
+
+def make_grpc_error(metadata: tuple[tuple[str, str], ...]) -> aio.AioRpcError:
+    return aio.AioRpcError(
+        grpc.StatusCode.NOT_FOUND, aio.Metadata(), aio.Metadata(*metadata), details="no round [hub/5]"
+    )
+
+
+def test_a_registered_error_is_read_from_the_trailing_metadata() -> None:
+    error = remote_error(make_grpc_error(((ERROR_KEY, "hub/5"),)))
+    assert error is not None
+    assert (error.CODESPACE, error.CODE, error.message) == ("hub", 5, "no round")
+
+
+@pytest.mark.parametrize("metadata", [(), ((ERROR_KEY, "hub/x"),), (("other", "hub/5"),)])
+def test_a_call_that_just_failed_has_no_registered_error(metadata: tuple[tuple[str, str], ...]) -> None:
+    assert remote_error(make_grpc_error(metadata)) is None
+
+
+def test_a_node_of_another_chain_is_not_used(tmp_path: Path) -> None:
+    with running_pair(tmp_path, linked=False) as pair:
+        wrong = NodeAddress(pair.hub.address.rpc, pair.shard.address.grpc)
+
+        async def test() -> None:
+            nodes = connect(ChainId("hub-1"), "hub", [wrong], 5.0)
+            with pytest.raises(EndpointsDown, match="shard-1"):
+                await nodes.ask(lambda node: node.rpc.status())
+            await nodes.close()
+            right = connect(ChainId("hub-1"), "hub", [wrong, pair.hub.address], 5.0)
+            assert (await right.ask(lambda node: node.rpc.status())).chain_id == "hub-1"
+            await right.close()
+
+        asyncio.run(test())
+
+
+def test_a_node_of_another_kind_is_not_used(tmp_path: Path) -> None:
+    with running_pair(tmp_path, linked=False) as pair:
+
+        async def test() -> None:
+            nodes = connect(ChainId("hub-1"), "shard", [pair.hub.address], 5.0)
+            with pytest.raises(EndpointsDown, match=r"expected a shard hub-1"):
+                await nodes.ask(lambda node: node.rpc.status())
+            await nodes.close()
+
+        asyncio.run(test())
+
+
+def test_heights_follow_without_a_gap_from_one_node_to_the_next(tmp_path: Path) -> None:
+    with running_pair(tmp_path, linked=False) as pair:
+
+        async def test() -> None:
+            async with connected(pair.config) as (hub, _):
+                dead = NodeAddress("http://127.0.0.1:9", "127.0.0.1:9")
+                both = connect(hub.chain_id, "hub", [dead, pair.hub.address], 5.0)
+                seen: list[int] = []
+
+                async def follow() -> None:
+                    async for height in both.follow_heights(0):
+                        seen.append(height)
+
+                task = asyncio.create_task(follow())
+                await until(lambda: len(seen) > 4, "some heights")
+                task.cancel()
+                await asyncio.wait([task])
+                await both.close()
+                assert seen == list(range(1, len(seen) + 1))
+
+        asyncio.run(test())
+
+
+def test_a_chain_without_a_node_that_answers_is_down(tmp_path: Path) -> None:
+    async def test() -> None:
+        dead = NodeAddress("http://127.0.0.1:9", "127.0.0.1:9")
+        nodes = connect(ChainId("hub-1"), "hub", [dead], 1.0)
+        with pytest.raises(EndpointsDown):
+            await nodes.ask(lambda node: node.rpc.status())
+        with pytest.raises(EndpointsDown):
+            async for _ in nodes.follow_heights(0):
+                break
+        await nodes.close()
+
+    asyncio.run(test())
+
+
+def test_a_node_that_has_stopped_is_left_for_one_that_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from relayer import watcher
+    from relayer.events import BlockSeen
+    from relayer.types import Height
+
+    monkeypatch.setattr(watcher, "STALL_S", 0.5)
+    stuck = PlayedNode("hub-1", ToyChain("hub"), tmp_path / "stuck").start()
+    alive = PlayedNode("hub-1", ToyChain("hub"), tmp_path / "alive").start()
+    try:
+
+        async def test() -> None:
+            await until(lambda: stuck.height > 2, "some blocks")
+            stuck.is_paused = True
+            nodes = connect(ChainId("hub-1"), "hub", [stuck.address, alive.address], 5.0)
+            seen: list[object] = []
+
+            async def put(event: object) -> None:
+                seen.append(event)
+
+            task = asyncio.create_task(watcher.Watcher(nodes, {}, put, Height(1)).run())
+            target = stuck.height + 5
+            await until(
+                lambda: any(isinstance(event, BlockSeen) and event.height >= target for event in seen),
+                "blocks above those of the node that has stopped",
+                task,
+            )
+            task.cancel()
+            await asyncio.wait([task])
+            await nodes.close()
+
+        asyncio.run(test())
+    finally:
+        stuck.stop()
+        alive.stop()
