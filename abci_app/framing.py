@@ -33,6 +33,14 @@ def encode_varint(number: int) -> bytes:
     return bytes(out)
 
 
+SHRINK_AFTER_MESSAGES: Final = 16
+"""So many small messages in a row give the memory of a large one back.
+
+Not the first one: a node hands the same block over three times within a second, with a small message between, and
+touching fresh memory costs more than receiving into it.
+"""
+
+
 class FrameBuffer:
     """Cuts a stream into messages.
 
@@ -65,6 +73,7 @@ class FrameBuffer:
         # Bytes of the length prefix and of the message of the frame at `_start`, once its prefix is complete.
         self._header = 0
         self._length = 0
+        self._small_messages = 0
         self.bytes_moved = 0
 
     @property
@@ -110,9 +119,16 @@ class FrameBuffer:
         message = bytes(memoryview(self._buffer)[first:last])
         self._start = last
         self._header = self._length = 0
-        if len(self._buffer) > self._capacity and self.pending_bytes <= self._capacity // 2:
-            self._relocate(self._capacity)
+        if len(self._buffer) > self._capacity:
+            self._consider_shrinking(last - first)
         return message
+
+    def _consider_shrinking(self, message_bytes: int) -> None:
+        """Return to the original size when large messages have become rare."""
+        is_small = message_bytes + MAX_LENGTH_BYTES <= self._capacity
+        self._small_messages = self._small_messages + 1 if is_small else 0
+        if self._small_messages >= SHRINK_AFTER_MESSAGES and self.pending_bytes <= self._capacity // 2:
+            self._relocate(self._capacity)
 
     def _parse_length(self) -> bool:
         """Parse the length prefix at `_start`; False when it is incomplete."""
@@ -149,3 +165,4 @@ class FrameBuffer:
         buffer[:pending] = memoryview(self._buffer)[self._start : self._end]
         self.bytes_moved += pending
         self._buffer, self._start, self._end = buffer, 0, pending
+        self._small_messages = 0

@@ -18,7 +18,7 @@ from abci_app.nodehome import KINDS, NodeConfig, NodeHome, load_config
 from abci_app.table import print_table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from abci_app.comet_home import Genesis, NodeKeys
     from abci_app.doctor import Examination
@@ -76,50 +76,27 @@ def node_group() -> None:
 @json_option
 def init_command(
     home: Path,
-    kind: str,
-    chain_id: str,
-    name: str,
-    rpc: str,
-    p2p: str,
-    grpc: str,
-    metrics: str,
-    external_p2p: str,
     peers: Sequence[str],
-    backend: str,
     genesis_file: Path | None,
     app_state: Path | None,
     validators: Sequence[str],
     as_json: bool,  # click passes options by name
+    **texts: str,
 ) -> None:
     """Make the home of a node, with new keys.
 
     For a chain on several hosts: make a home on each, make the genesis on one of them with a --validator for each
     other, and put that config/genesis.json on all.
     """
-    from abci_app.comet import NETWORK  # noqa: PLC0415
     from abci_app.comet_home import NodeKeys, format_genesis  # noqa: PLC0415
-    from abci_app.endpoint import parse_endpoint  # noqa: PLC0415
     from abci_app.keyfile import generate_key  # noqa: PLC0415
-    from abci_app.nodehome import check_chain_id, choose_socket, make_home  # noqa: PLC0415
+    from abci_app.nodehome import make_home  # noqa: PLC0415
 
-    check_chain_id(chain_id, "--chain-id")
     node_home = NodeHome(home.absolute())
     keys = NodeKeys(generate_key(), generate_key())
-    config = NodeConfig(
-        kind=kind,  # type: ignore[arg-type]  # click has checked it
-        name=name,
-        chain_id=chain_id,
-        abci=choose_socket(node_home),
-        rpc=parse_endpoint(rpc),
-        p2p=parse_endpoint(p2p),
-        grpc=parse_endpoint(grpc) if kind != "kvstore" else None,
-        metrics=parse_endpoint(metrics) if metrics and kind != "kvstore" else None,
-        peers=tuple(peers),
-        external_p2p=external_p2p,
-        backend=backend,
-    )
+    config = _build_config(node_home, texts, peers)
     if genesis_file is None:
-        genesis = format_genesis(_new_genesis(config, keys, app_state, validators), NETWORK)
+        genesis = format_genesis(_new_genesis(config, keys, app_state, validators), config.comet)
     else:
         genesis = genesis_file.read_text()
     make_home(node_home, config, genesis, keys)
@@ -130,6 +107,28 @@ def init_command(
         "genesis": str(node_home.genesis_file),
     }
     _print_values(made, as_json=as_json)
+
+
+def _build_config(home: NodeHome, texts: Mapping[str, str], peers: Sequence[str]) -> NodeConfig:
+    """Return the configuration that the options of `init` describe."""
+    from abci_app.endpoint import parse_endpoint  # noqa: PLC0415
+    from abci_app.nodehome import check_chain_id, choose_socket  # noqa: PLC0415
+
+    check_chain_id(texts["chain_id"], "--chain-id")
+    has_services = texts["kind"] != "kvstore"
+    return NodeConfig(
+        kind=texts["kind"],  # type: ignore[arg-type]  # click has checked it
+        name=texts["name"],
+        chain_id=texts["chain_id"],
+        abci=choose_socket(home),
+        rpc=parse_endpoint(texts["rpc"]),
+        p2p=parse_endpoint(texts["p2p"]),
+        grpc=parse_endpoint(texts["grpc"]) if has_services else None,
+        metrics=parse_endpoint(texts["metrics"]) if has_services and texts["metrics"] else None,
+        peers=tuple(peers),
+        external_p2p=texts["external_p2p"],
+        backend=texts["backend"],
+    )
 
 
 def _new_genesis(

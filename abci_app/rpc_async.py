@@ -17,7 +17,7 @@ from abci_app.rpc_answers import RawLightBlock
 from abci_app.rpc_calls import Call
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
     from types import TracebackType
 
     from abci_app.json_reader import JsonObject, JsonReader
@@ -146,12 +146,13 @@ class AsyncCometRpc:
         except rpc_calls.TxAlreadyKnown:
             return rpc_calls.known_outcome(tx)
 
-    async def subscribe_heights(self, cursor: int, attempts: int | None = None) -> AsyncIterator[int]:
+    async def subscribe_heights(self, cursor: int, attempts: int | None = None) -> AsyncGenerator[int, None]:
         """Yield every height above the cursor, in order and without a gap, as blocks are made.
 
         The subscription only says that there is something new.  What was missed while it was down, or while the
         caller was busy, follows from the node's height.  After a loss the endpoint is tried again, for ever or
-        until so many attempts in a row have failed.
+        until so many attempts in a row have failed.  Who leaves the loop early closes the generator
+        (`contextlib.aclosing`): otherwise its connection lives until the event loop gets round to it.
 
         Raises:
           EndpointUnreachable: the attempts are used up.

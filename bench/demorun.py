@@ -14,7 +14,7 @@ from abci_app.supervisor import child_environment, read_tail
 from bench.errors import DemoFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 SEED: Final = 1
@@ -32,26 +32,35 @@ class KindMemory:
 
 
 @dataclass(frozen=True, slots=True)
+class RoundTimes:
+    """Where the time of one round went, in seconds."""
+
+    whole: float
+    """From the end of the round before to its own."""
+    training: float
+    """Of the process that trained longest: participants of one process take turns."""
+    preparing: float
+    """The same for quantising, committing, signing and storing."""
+    submitting: float
+    """Mean over the updates, from submission to a block; participants submit side by side."""
+
+    @property
+    def rest(self) -> float:
+        """Packets, bodies, aggregation, settlement, and looking for the next round."""
+        return self.whole - self.training - self.preparing - self.submitting
+
+
+@dataclass(frozen=True, slots=True)
 class DemoRun:
     """What a run of the demo found out about itself."""
 
     validators: int
+    """Of each chain."""
     workers: int
     """Processes over which the participants are spread."""
-    round_seconds: tuple[float, ...]
-    """Of each round but the first, which begins with the start of the participants."""
-    train_seconds: float
-    """Mean time to train one update."""
-    prepare_seconds: float
-    """Mean time to quantise, commit to, sign and store one update."""
-    submit_seconds: float
-    """Mean time from the submission of an update to its block."""
+    rounds: tuple[RoundTimes, ...]
+    """All but the first, which begins with the start of the participants."""
     memory: tuple[KindMemory, ...]
-
-    @property
-    def turns(self) -> int:
-        """How many participants of a process train one after the other."""
-        return -(-PARTICIPANTS // self.workers)
 
 
 def run_demo(directory: Path, validators: int, rounds: int) -> DemoRun:
@@ -78,16 +87,38 @@ def run_demo(directory: Path, validators: int, rounds: int) -> DemoRun:
 def read_result(text: str) -> DemoRun:
     """Return what the JSON of a demo says about its time and memory."""
     values = json.loads(text)
-    timings = values["timings"]
+    workers = min(values["options"]["workers"], PARTICIPANTS)
     return DemoRun(
         validators=values["options"]["validators"],
-        workers=min(values["options"]["workers"], PARTICIPANTS),
-        round_seconds=tuple(row["seconds"] for row in values["rows"][1:]),
-        train_seconds=timings["training_per_update"],
-        prepare_seconds=timings["preparing_per_update"],
-        submit_seconds=timings["submitting_per_update"],
+        workers=workers,
+        rounds=tuple(
+            split_round(
+                row["seconds"],
+                [update for update in values["updates"] if update["round"] == row["number"]],
+                workers,
+            )
+            for row in values["rows"][1:]
+        ),
         memory=tuple(KindMemory(kind, mib) for kind, mib in values["memory_peak_mib"].items()),
     )
+
+
+def split_round(whole: float, updates: Sequence[Mapping[str, float]], workers: int) -> RoundTimes:
+    """Return where the time of a round went; participant i is in process i modulo `workers`.
+
+    Raises:
+      DemoFailed: nobody submitted anything in the round.
+
+    """
+    if not updates:
+        raise DemoFailed("expected updates in every round of the demo, got none in one")
+    training, preparing = [0.0] * workers, [0.0] * workers
+    for update in updates:
+        worker = int(update["participant"]) % workers
+        training[worker] += update["train_seconds"]
+        preparing[worker] += update["prepare_seconds"]
+    submitting = sum(update["submit_seconds"] for update in updates) / len(updates)
+    return RoundTimes(whole, max(training), max(preparing), submitting)
 
 
 def run_fedavg(directory: Path, rounds: int) -> float:

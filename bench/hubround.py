@@ -45,7 +45,7 @@ from wire.ibc.core.client.v1 import tx_pb2 as client_tx
 from wire.ibc.core.client.v2 import tx_pb2 as client_v2_tx
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from google.protobuf.message import Message
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from abci_app.context import BlockContext
     from abci_app.state import StateWriter
     from aggregation.kzg import Setup
-    from tx.keys import SigningKey
+    from tx.keys import PublicKey, SigningKey
 
 SEED: Final = "gradchain bench"
 HUB: Final = "hub"
@@ -168,7 +168,7 @@ def _make_checkpoint(
     directory: Path,
     setup: Setup,
     task: int,
-    keys: dict[bytes, SigningKey],
+    keys: Mapping[PublicKey, SigningKey],
     parameters: int,
 ) -> tuple[packet_pb2.Checkpoint, bytes, packet_pb2.CheckpointBody]:
     """Let the first shard take its participants' updates; return header, body transaction and body."""

@@ -115,7 +115,9 @@ def check_kept(node: KvNode, txs: Sequence[KvTx]) -> None:
             answer = json.loads(connection.getresponse().read())
             encoded = answer["result"]["response"]["value"] or ""
             if sha256(base64.b64decode(encoded)).digest() != sha256(tx.value).digest():
-                raise LoadLost(f"expected the value of {tx.key.decode()}, got {len(encoded)} other characters")
+                raise LoadLost(
+                    f"expected the value of {tx.key.decode()}, got {len(encoded)} other characters"
+                )
     finally:
         connection.close()
 

@@ -57,7 +57,8 @@ def draw_contents(setup: Setup, parameters: int, count: int, seed: int = 0) -> I
     for left, right in islice(combinations(range(parts), 2), count):
         columns = zip(commitments[left], commitments[right], zero, strict=True)
         yield Content(
-            (drawn[left] + drawn[right]).tobytes(), tuple(compress(one + two - less) for one, two, less in columns)
+            (drawn[left] + drawn[right]).tobytes(),
+            tuple(compress(one + two - less) for one, two, less in columns),
         )
 
 

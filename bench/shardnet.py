@@ -199,13 +199,17 @@ class _RoundOpener:
             if found.status == hub_query.TASK_STATUS_TRAINING:
                 return
             if time.monotonic() > deadline:
-                raise NetworkStalled(f"expected an open round of task {task}, got {found.participants} registered")
+                raise NetworkStalled(
+                    f"expected an open round of task {task}, got {found.participants} registered"
+                )
             time.sleep(POLL_S)
 
     def _carry_opening(self, task: int) -> None:
         """Carry the packet that opens the round of the newest task: the last one that the hub has sent."""
         request = ibc_query.ListPendingPacketsRequest(client_id=FIRST_CLIENT_ID)
-        pending = self._hub.connection.ibc(lambda stub: stub.ListPendingPackets(request, timeout=30.0)).packets
+        pending = self._hub.connection.ibc(
+            lambda stub: stub.ListPendingPackets(request, timeout=30.0)
+        ).packets
         newest = max(pending, key=lambda entry: entry.packet.sequence)
         carry(self._hub, self._shard, newest, self._carrier)
         opened = self._shard.connection.shard(

@@ -75,11 +75,16 @@ def open_console() -> Console:
 
 
 def render(view: DataclassInstance) -> Iterator[RenderableType]:
-    """Yield what is printed of a view, in order."""
+    """Yield what is printed of a view, in order.
+
+    A view inside a view often repeats what stands around it; people need that once.
+    """
     lines: list[tuple[str, str]] = []
     for name, value in _flatten(view):
         if not _is_table(value):
-            lines.append((_label(name), format_value(name, value)))
+            line = (_label(name), format_value(name, value))
+            if line not in lines:
+                lines.append(line)
             continue
         if lines:
             yield _render_lines(lines)

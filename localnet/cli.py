@@ -55,10 +55,11 @@ def localnet_group() -> None:
 def up_command(directory: Path, network: str, timeout: float, as_json: bool) -> None:
     """Make the localnet if there is none, start it, and wait until every node has a block.
 
-    Does no harm if it runs already.
+    Does no harm if it runs already. The configuration of its relayer is written to relayer/relayer.toml.
     """
     from localnet.manifest import load_manifest  # noqa: PLC0415
     from localnet.network import Localnet  # noqa: PLC0415
+    from localnet.relay import ensure_relayer_config  # noqa: PLC0415
 
     localnet = Localnet.create(load_manifest(network), directory)
     localnet.start()
@@ -68,7 +69,10 @@ def up_command(directory: Path, network: str, timeout: float, as_json: bool) -> 
             click.echo(f"{stage.title:<24} {stage.seconds:6.1f} s")
 
     localnet.wait_ready(timeout, report)
+    config = ensure_relayer_config(localnet)
     _show_ports(localnet, as_json=as_json)
+    if config is not None and not as_json:
+        click.echo(f"\nrelayer configuration: {config}")
 
 
 @localnet_group.command(name="down")

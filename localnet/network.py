@@ -4,6 +4,7 @@
 DIRECTORY/localnet.json   the manifest it was made from
 DIRECTORY/keys            key files of the accounts
 DIRECTORY/nodes/NAME      homes of the nodes
+DIRECTORY/relayer         configuration and journal of the relayer
 DIRECTORY/run, logs       of the one supervisor
 ```
 """
@@ -51,6 +52,7 @@ from localnet.manifest import Manifest, manifest_values, parse_manifest
 from localnet.nodes import load_chains
 from localnet.processes import list_processes
 from localnet.readiness import has_blocks, has_services, wait_for_nodes
+from localnet.relay import forget_relayed
 from localnet.stages import Stage, run_stages
 from tx.keys import format_address
 
@@ -190,6 +192,7 @@ class Localnet:
             genesis = build_genesis(self.manifest, chain, time_s)
             for node in self.chains[chain.name].nodes:
                 wipe_node(node.home, genesis)
+        forget_relayed(self.directory)
 
     def remove(self) -> None:
         """Delete the localnet, keys included.

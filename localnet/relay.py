@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from abci_app.toml_text import format_value
 
@@ -11,6 +11,29 @@ if TYPE_CHECKING:
 
     from localnet.network import Localnet
     from localnet.nodes import ChainHandle
+
+DIRECTORY: Final = "relayer"
+"""Below a localnet's directory: where the relayer that belongs to it keeps its configuration and its journal."""
+
+JOURNAL: Final = "relayer.db"
+
+
+def ensure_relayer_config(localnet: Localnet) -> Path | None:
+    """Write the configuration of a localnet's relayer unless there is one, and return its path.
+
+    None where there is nothing to relay: a localnet without hub or without shards.
+    """
+    kinds = {chain.kind for chain in localnet.chains.values()}
+    if not {"hub", "shard"} <= kinds:
+        return None
+    path = localnet.directory / DIRECTORY / "relayer.toml"
+    return path if path.exists() else write_relayer_config(localnet, path.parent)
+
+
+def forget_relayed(directory: Path) -> None:
+    """Remove the journal of a localnet's relayer: after a reset it would tell of chains that are no more."""
+    for path in (directory / DIRECTORY).glob(f"{JOURNAL}*"):
+        path.unlink()
 
 
 def write_relayer_config(localnet: Localnet, directory: Path) -> Path:
@@ -21,7 +44,7 @@ def write_relayer_config(localnet: Localnet, directory: Path) -> Path:
     parts = [
         "# Written from the localnet's manifest; see relayer/relayer.example.toml for every key.",
         "[relayer]",
-        f"journal = {format_value(str(directory / 'relayer.db'))}",
+        f"journal = {format_value(str(directory / JOURNAL))}",
         'log_format = "json"',
         "",
         "[hub]",

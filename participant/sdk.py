@@ -25,11 +25,12 @@ import structlog
 from abci_app.errors import NodeUnavailable, NothingNew
 from abci_app.grpc_errors import RemoteError
 from aggregation.model import to_float
-from participant.errors import NotAssigned, UpdateRefused
+from participant.errors import NotAssigned, UnverifiedData, UpdateRefused
 from participant.journal import Identity, ParticipantJournal
 from participant.tensors import check_tensors, load_vector, to_vector
 from participant.updates import Assignment, make_update
 from tx.keys import format_address
+from tx.statements import spec_digest
 from wire.gradchain.hub.v1 import query_pb2 as hub_query
 from wire.gradchain.hub.v1 import tx_pb2 as hub_tx
 from wire.gradchain.shard.v1 import query_pb2 as shard_query
@@ -199,6 +200,8 @@ class Participant:
 
         """
         assignment = self.hub.assignment(self.task, self.key.public_key)
+        if spec_digest(self.spec) != assignment.info.spec_digest:
+            raise UnverifiedData("the spec that this participant was started with is not the one of the round")
         model = self.hub.model_at(assignment.info.base_root, self.spec.parameters)
         return RoundWork(self, assignment, to_float(model))
 

@@ -15,7 +15,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Final, TextIO
 
 import structlog
 import torch
@@ -27,13 +27,15 @@ from participant.data import load_digits, split_digits
 from participant.digits import build_network, to_tensors
 from participant.errors import UpdateRefused
 from participant.sdk import Participant
-from participant.training import options_of, train_classifier
+from participant.training import options_of, train_classifier, warm_up
 from participant.verified import open_hub
 from tx.errors import AppError
 
 if TYPE_CHECKING:
     from participant.data import Digits
     from participant.sdk import RoundWork
+
+POLL_S: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,6 @@ def run_worker(config: WorkerConfig, reporter: Reporter) -> None:
       AppError: a participant failed for good.
 
     """
-    torch.set_num_threads(1)
     setup = load_setup(setup_path().read_bytes())
     hub = open_hub(ChainConnection(config.hub), Path(config.genesis))
     shards = {chain: ChainConnection(addresses) for chain, addresses in config.shards.items()}
@@ -156,11 +157,16 @@ def run_worker(config: WorkerConfig, reporter: Reporter) -> None:
 def main() -> int:
     """Run the process; exit 1 when a participant failed for good."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", type=Path, required=True)
-    config = WorkerConfig(**json.loads(parser.parse_args().config.read_text(encoding="utf-8")))
+    parser.add_argument("--config", type=Path, required=True, help="Waited for, if it does not exist yet.")
+    path: Path = parser.parse_args().config
     reporter = Reporter(sys.stdout)
     # Standard output is for reports alone.
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    torch.set_num_threads(1)
+    warm_up()
+    while not path.exists():
+        time.sleep(POLL_S)
+    config = WorkerConfig(**json.loads(path.read_text(encoding="utf-8")))
     try:
         run_worker(config, reporter)
     except AppError as error:

@@ -41,7 +41,6 @@ def set_client(turn: Turn, lane: Lane, view: ClientView) -> None:
     if view.height < lane.client.height:
         view = replace(view, height=lane.client.height, time_ns=lane.client.time_ns)
     lane.client = view
-    turn.wake_at(refresh_due_at(turn, lane))
     turn.state.dirty[lane.end] = None
 
 
@@ -164,9 +163,18 @@ def refresh_due_at(turn: Turn, lane: Lane) -> int:
     return lane.client.time_ns + share
 
 
+def _arm_refresh(turn: Turn, lane: Lane) -> None:
+    """Have the machine woken when the client is due; one timer a lane, which may come early."""
+    due_ns = refresh_due_at(turn, lane)
+    if lane.refresh_wake_ns <= turn.now_ns < due_ns:
+        lane.refresh_wake_ns = TimeNs(due_ns)
+        turn.wake_at(due_ns)
+
+
 def plan_lane(turn: Turn, lane: Lane) -> None:
     """Start what can be started in a lane."""
     _ask_pending_if_due(turn, lane)
+    _arm_refresh(turn, lane)
     if lane.blocked is not None:
         if turn.now_ns >= lane.retry_at_ns:
             ask_client(turn, lane)

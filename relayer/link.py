@@ -7,7 +7,7 @@ was interrupted.  Only the chains' authorities may do this: a new client believe
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from relayer import queries
@@ -61,7 +61,6 @@ class Linker:
     """Keys of the authorities, as far as they are known."""
     client: ClientConfig
     submitter: Submitter
-    _hub_busy: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def link(self, shard: ChainNodes) -> LinkedShard:
         """Set up the link to a shard, as far as it is missing.
@@ -73,14 +72,11 @@ class Linker:
 
         """
         steps: list[str] = []
-        # Clients are told apart by being new, so only one shard at a time may create one on the hub.
-        async with self._hub_busy:
-            hub_clients, shard_clients = await self._find_clients(shard)
-            hub_client, shard_client = choose_pair(hub_clients, shard_clients)
-            if hub_client is None:
-                hub_client = await self._create_client(self.hub, shard, steps)
-            if shard_client is None:
-                shard_client = await self._create_client(shard, self.hub, steps)
+        found = choose_pair(*await self._find_clients(shard))
+        hub_client, shard_client = await asyncio.gather(
+            self._ensure_client(found[0], self.hub, shard, steps),
+            self._ensure_client(found[1], shard, self.hub, steps),
+        )
         await self._finish_hub(shard, hub_client, shard_client, steps)
         await self._finish_shard(shard, hub_client, shard_client, steps)
         return LinkedShard(shard.chain_id, hub_client.client_id, shard_client.client_id, tuple(steps))
@@ -102,8 +98,12 @@ class Linker:
             client for client in shard_all if client.state.trust.chain_id == self.hub.chain_id
         ]
 
-    async def _create_client(self, chain: ChainNodes, of: ChainNodes, steps: list[str]) -> ClientInfo:
-        """Create a client of one chain on another, and return it."""
+    async def _ensure_client(
+        self, found: ClientInfo | None, chain: ChainNodes, of: ChainNodes, steps: list[str]
+    ) -> ClientInfo:
+        """Return the client of one chain on another that was found, or create one."""
+        if found is not None:
+            return found
         key = self._require_authority(chain)
         before = {client.client_id for client in await queries.list_clients(chain)}
         state, known = await first_trust(of, self.client)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from relayer.lanework import ask_pending, check_active, refresh_due_at, set_client
+from relayer.lanework import ask_pending, check_active, set_client
 from relayer.packetwork import lane_of, wait_again, watch_timeout
 from relayer.state import Batch, BatchStage, BodyWork, Lane, TrackedTx, Turn
 from relayer.txwork import look_up
@@ -44,7 +44,6 @@ def _open_lane(turn: Turn, end: LinkEnd, origin: LinkEnd, client: ClientView) ->
     lane = Lane(end, origin, client)
     turn.state.lanes[end] = lane
     turn.state.dirty[end] = None
-    turn.wake_at(refresh_due_at(turn, lane))
     check_active(turn, lane)
     ask_pending(turn, lane)
 

@@ -124,6 +124,8 @@ class Lane:
     """Packets in one transaction, fewer after one was too large; 0 means the option's value."""
     reuse_from: Height = NO_HEIGHT
     """Heights below are not proven against again: no node keeps their state."""
+    refresh_wake_ns: TimeNs = NO_TIME
+    """Time of the timer for the next refresh."""
     refresh_not_before_ns: TimeNs = NO_TIME
     refresh_attempts: int = 0
     client_asked_ns: TimeNs | None = None

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from cli.lazy import LazyGroup
 from cli.main import root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from cli.lazy import LazyGroup
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "docs" / "cli.md"

@@ -61,7 +61,14 @@ def run(context: BenchContext) -> list[Line]:
     bundled = summarise(rates["bundled"], "updates/s")
     notes = (f"{count} updates a run from {CALLERS} callers; both sides of a call run on this machine",)
     return [
-        Line(ROW, "gateway", bundled, summarise(rates["unbundled"], "updates/s"), "gateway, unbundled", notes=notes),
+        Line(
+            ROW,
+            "gateway",
+            bundled,
+            summarise(rates["unbundled"], "updates/s"),
+            "gateway, unbundled",
+            notes=notes,
+        ),
         Line(ROW, "gateway", bundled, summarise(rates["posted"], "updates/s"), "posted to CometBFT"),
     ]
 
@@ -86,6 +93,8 @@ def _submit(net: ShardNet, updates: Sequence[update_pb2.Update]) -> float:
 
 def _post(net: ShardNet, updates: Sequence[update_pb2.Update]) -> float:
     """Return the rate at which updates are taken by CometBFT, each a transaction."""
-    seconds = post_all([node.config.rpc for node in net.shard.nodes], [bundle_tx([update]) for update in updates])
+    seconds = post_all(
+        [node.config.rpc for node in net.shard.nodes], [bundle_tx([update]) for update in updates]
+    )
     check_accepted(net.connection, updates)
     return len(updates) / seconds

@@ -34,7 +34,7 @@ def run(context: BenchContext) -> list[Line]:
         Line(
             row=ROW,
             case=f"a round less training, {found.validators} validators a chain",
-            ours=summarise([seconds - training_s(found) for seconds in found.round_seconds], "s a round"),
+            ours=summarise([times.whole - times.training for times in found.rounds], "s a round"),
             yardstick=yardstick,
             yardstick_name="FedAvg loop, training and all",
             notes=(explain(found),),
@@ -43,18 +43,15 @@ def run(context: BenchContext) -> list[Line]:
     ]
 
 
-def training_s(found: DemoRun) -> float:
-    """Return for how long a round somebody trains: participants of one process take turns."""
-    return found.turns * found.train_seconds
-
-
 def explain(found: DemoRun) -> str:
     """Return where the time of a round goes."""
-    whole = summarise(found.round_seconds, "s").value
-    preparing = found.turns * found.prepare_seconds
-    rest = whole - training_s(found) - preparing - found.submit_seconds
+    means = [
+        sum(getattr(times, name) for times in found.rounds) / len(found.rounds)
+        for name in ("whole", "training", "preparing", "submitting", "rest")
+    ]
+    whole, training, preparing, submitting, rest = means
     return (
         f"of {whole:.2f} s a round with {PARTICIPANTS} participants in {found.workers} processes: "
-        f"train {training_s(found):.2f}, prepare {preparing:.2f}, submit {found.submit_seconds:.2f}, "
+        f"train {training:.2f}, prepare {preparing:.2f}, submit {submitting:.2f}, "
         f"rest {rest:.2f} (packets, bodies, aggregation, looking for the next round)"
     )

@@ -99,7 +99,8 @@ class _Primitives:
         for column in zip(*points, strict=True):
             G1Point.multiexp_unchecked(list(column), weights)
         elements = [
-            self._folded[start : start + ELEMENT_BYTES] for start in range(0, len(self._folded), ELEMENT_BYTES)
+            self._folded[start : start + ELEMENT_BYTES]
+            for start in range(0, len(self._folded), ELEMENT_BYTES)
         ]
         G1Point.multiexp_unchecked(self._points, _scalars(elements))
 

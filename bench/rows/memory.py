@@ -34,6 +34,8 @@ NAMES: Final = {
     "app": "a node's app",
     "comet": "a node's CometBFT",
     "supervisor": "the supervisor of all nodes",
+    "nursery": "what a localnet's apps are forked from",
+    "worker": "what an app started for itself",
     "relayer": "the relayer",
     "participants": "a process of participants",
 }
@@ -73,7 +75,7 @@ def _measure_idle(context: BenchContext) -> tuple[dict[str, list[float]], float]
                 processes = localnet.processes()
                 pids = {kind: [found.pid for found in processes if found.kind == kind] for kind in NAMES}
                 for kind, usage in measure_usage(pids | {"relayer": [relayer_pid]}).items():
-                    if usage.largest_mib:
+                    if usage.largest_mib > 0:
                         samples.setdefault(kind, []).append(usage.largest_mib)
             with_torch = sum(has_torch(found.pid) for found in localnet.processes())
     finally:

@@ -14,6 +14,7 @@ TAMPER_EXIT: Final = 4
 """A fault was planted and caught: not everything was verified, which is the point."""
 
 MISSED_EXIT: Final = 1
+SVG_COLUMNS: Final = 110
 
 
 @click.command(name="demo")
@@ -37,6 +38,12 @@ MISSED_EXIT: Final = 1
 @click.option(
     "--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write all results there."
 )
+@click.option(
+    "--svg",
+    "svg_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Save what is on the screen at the end as a picture.",
+)
 @click.option("--keep", is_flag=True, help="Keep the chains' data; without it only logs and results stay.")
 @click.option(
     "--dir",
@@ -55,6 +62,7 @@ def demo_command(
     tamper: str | None,
     chaos: bool,
     json_file: Path | None,
+    svg_file: Path | None,
     keep: bool,
     directory: Path,
 ) -> None:
@@ -105,3 +113,10 @@ def demo_command(
         )
         sys.exit(TAMPER_EXIT)
     print_summary(console, demo.result)
+    if svg_file is not None:
+        # The live table repaints many times a second; the picture is of what is left on the screen.
+        with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+            recorder = Console(record=True, file=nowhere, force_terminal=True, width=SVG_COLUMNS)
+            recorder.print(display.table)
+            print_summary(recorder, demo.result)
+            recorder.save_svg(str(svg_file), title="./run demo")

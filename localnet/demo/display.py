@@ -32,9 +32,9 @@ class DemoDisplay:
     def __init__(self, console: Console, shards: list[str], rounds: int) -> None:
         self._console = console
         self._rounds = rounds
-        self._table = Table(title=None, expand=False)
+        self.table = Table(title=None, expand=False)
         for heading in ("round", "accuracy", "updates", "hub", *shards, "bytes", "paid", "time"):
-            self._table.add_column(heading, justify="right")
+            self.table.add_column(heading, justify="right")
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(40),
@@ -43,7 +43,7 @@ class DemoDisplay:
         )
         self._bar: TaskID = self._progress.add_task("starting", total=1.0, note="")
         self._live = Live(
-            Group(self._table, self._progress), console=console, refresh_per_second=4, transient=False
+            Group(self.table, self._progress), console=console, refresh_per_second=4, transient=False
         )
         self._last_note = ""
 
@@ -82,7 +82,7 @@ class DemoDisplay:
             f"{row.paid:,}",
             f"{row.seconds:.1f} s",
         )
-        self._table.add_row(*cells)
+        self.table.add_row(*cells)
         if not self._console.is_terminal:
             self._console.print(
                 f"round {row.number}/{self._rounds}: accuracy {row.accuracy:.1f} %, {row.updates} updates in, "

@@ -94,6 +94,8 @@ class DemoResult:
     """Root of the final model and the header that proves it."""
     timings: dict[str, float] = field(default_factory=dict)
     """Seconds of each stage."""
+    updates: list[dict[str, object]] = field(default_factory=list)
+    """What participants reported of each update: round, bytes, seconds to train, prepare and submit it."""
     memory_peak_mib: dict[str, float] = field(default_factory=dict)
     """Peak resident memory of one process of each kind."""
     tamper: dict[str, object] = field(default_factory=dict)

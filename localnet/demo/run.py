@@ -24,6 +24,7 @@ from localnet.demo.options import BUDGET, DemoResult, Tamper
 from localnet.demo.plot import draw_accuracy
 from localnet.demo.setup import (
     CREATOR,
+    assign_workers,
     build_spec,
     link_chains,
     participant_keys,
@@ -83,6 +84,8 @@ class Demo:
         try:
             with self._timed("start_chains", f"starting {self.options.shards + 1} chains"):
                 chains = start_chains(self.options)
+                if self.options.tamper is None:
+                    start_workers(self._children, self.options, self._progress.take)
                 federation = split_digits(load_digits(), self.options.participants, seed=self.options.seed)
                 chains.localnet.wait_ready()
             self._train(chains, federation)
@@ -115,7 +118,7 @@ class Demo:
                 result.tamper = dataclasses.asdict(FaultPlanter(options, chains, hub, task).plant())
             return
         begin = time.monotonic()
-        start_workers(self._children, chains, options, task, self._progress.take)
+        assign_workers(chains, options, task)
         chaos = Chaos(chains, self._children, config, relayer) if options.chaos and relayer else None
         watch = RoundWatch(
             chains, hub, task, federation.test, self._children, self._progress, self.display, chaos
@@ -126,6 +129,7 @@ class Demo:
         result.timings["training_per_update"] = self._progress.mean_seconds("train_seconds")
         result.timings["preparing_per_update"] = self._progress.mean_seconds("prepare_seconds")
         result.timings["submitting_per_update"] = self._progress.mean_seconds("submit_seconds")
+        result.updates = self._progress.submissions()
         result.memory_peak_mib = {kind: round(size, 1) for kind, size in sorted(watch.memory_mib.items())}
         if chaos is not None:
             result.kills = [dataclasses.asdict(kill) for kill in chaos.kills]

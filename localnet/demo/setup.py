@@ -178,14 +178,24 @@ def participant_keys(options: DemoOptions) -> list[SigningKey]:
     ]
 
 
-def start_workers(
-    children: Children,
-    chains: DemoChains,
-    options: DemoOptions,
-    task: int,
-    on_report: Callable[[Report], None],
-) -> list[Child]:
-    """Start the processes of the participants, which register and train until the task ends."""
+def start_workers(children: Children, options: DemoOptions, on_report: Callable[[Report], None]) -> None:
+    """Start the processes of the participants.  They load what they need, and wait for `assign_workers`."""
+    folder = options.directory / "participants"
+    for worker in range(count_workers(options)):
+        path = folder / f"worker-{worker}.json"
+        child = children.start(
+            f"participants-{worker}", "participants", "participant.worker", ["--config", str(path)], on_report
+        )
+        child.expected_to_end = True
+
+
+def count_workers(options: DemoOptions) -> int:
+    """Return over how many processes the participants are spread."""
+    return min(options.workers, options.participants)
+
+
+def assign_workers(chains: DemoChains, options: DemoOptions, task: int) -> None:
+    """Tell the processes of the participants what to do: register, and train until the task ends."""
     folder = options.directory / "participants"
     paths = []
     for index, key in enumerate(participant_keys(options)):
@@ -193,10 +203,8 @@ def start_workers(
         path.parent.mkdir(parents=True, exist_ok=True)
         save_key(path, key)
         paths.append(str(path))
-    workers = []
-    count = min(options.workers, options.participants)
+    count = count_workers(options)
     for worker in range(count):
-        config = folder / f"worker-{worker}.json"
         values = {
             "hub": list(chains.hub.grpc_addresses),
             "genesis": str(chains.genesis),
@@ -207,14 +215,6 @@ def start_workers(
             "members": {str(index): paths[index] for index in range(worker, options.participants, count)},
             "state": str(folder / "state"),
         }
-        config.write_text(json.dumps(values, indent=1), encoding="utf-8")
-        child = children.start(
-            f"participants-{worker}",
-            "participants",
-            "participant.worker",
-            ["--config", str(config)],
-            on_report,
-        )
-        child.expected_to_end = True
-        workers.append(child)
-    return workers
+        complete = folder / f"worker-{worker}.new"
+        complete.write_text(json.dumps(values, indent=1), encoding="utf-8")
+        complete.rename(folder / f"worker-{worker}.json")

@@ -58,6 +58,11 @@ class Progress:
         with self._lock:
             return self._submitted.get(round_number, 0)
 
+    def submissions(self) -> list[Report]:
+        """Return what was reported of every submitted update, in order."""
+        with self._lock:
+            return [report for report in self.reports if report["event"] == "submitted"]
+
     def mean_seconds(self, name: str) -> float:
         """Return the mean of a duration over all submitted updates."""
         with self._lock:

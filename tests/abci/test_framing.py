@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from abci_app.errors import FrameTooLarge, MalformedFrame
-from abci_app.framing import FrameBuffer, encode_varint
+from abci_app.framing import SHRINK_AFTER_MESSAGES, FrameBuffer, encode_varint
 from tests.support.abci import frame
 
 if TYPE_CHECKING:
@@ -119,18 +119,31 @@ def test_a_large_message_is_received_without_moving_more_than_its_start(size: in
     assert frames.bytes_moved <= 2 * piece
 
 
-def test_the_buffer_shrinks_after_a_large_message() -> None:
+def test_the_memory_of_a_large_message_is_given_back_after_some_small_ones() -> None:
     frames = FrameBuffer(1024)
-    assert receive(frames, frame(bytes(MIB))[:-1]) == []
+    assert receive(frames, frame(bytes(MIB))) == [bytes(MIB)]
+    assert receive_all(frames, [frame(b"x")] * (SHRINK_AFTER_MESSAGES - 1)) == [b"x"] * (
+        SHRINK_AFTER_MESSAGES - 1
+    )
     assert frames.capacity >= MIB
-    assert receive(frames, b"\0") == [bytes(MIB)]
+    assert receive(frames, frame(b"x")) == [b"x"]
     assert frames.capacity == 1024
 
 
-def test_what_follows_a_large_message_survives_the_shrinking() -> None:
+def test_a_large_message_soon_after_another_one_finds_the_memory_there() -> None:
     frames = FrameBuffer(1024)
-    stream = frame(bytes(MIB)) + frame(b"next") + frame(b"x" * 900)
-    assert receive_all(frames, pieces_of(stream, [5, len(stream) - 907])) == [bytes(MIB), b"next", b"x" * 900]
+    for _ in range(10):
+        assert receive_all(frames, [frame(bytes(MIB)), frame(b"x")]) == [bytes(MIB), b"x"]
+        assert frames.capacity >= MIB
+    assert frames.bytes_moved <= 1024
+
+
+def test_what_follows_survives_the_shrinking() -> None:
+    frames = FrameBuffer(1024)
+    small = [bytes([number]) * 40 for number in range(SHRINK_AFTER_MESSAGES)]
+    stream = frame(bytes(MIB)) + b"".join(map(frame, small)) + frame(b"next") + frame(b"x" * 900)
+    messages = receive_all(frames, pieces_of(stream, [5, len(stream) - 907]))
+    assert messages == [bytes(MIB), *small, b"next", b"x" * 900]
     assert frames.capacity == 1024
 
 

@@ -112,6 +112,7 @@ def test_the_faucet_pays_from_the_account_of_the_localnet(
     view = online.json("faucet", "--to", BOB, "--amount", "300", *options)
     assert view["sender"] == localnet.address("faucet")
     assert online.json("account", "show", BOB)["balance"] == 300
+    localnet.remove()
 
 
 def test_the_faucet_can_be_any_key(online: Cli, creator: str) -> None:

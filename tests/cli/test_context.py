@@ -19,16 +19,19 @@ from tests.support.txs import build_key
 from tx.keys import format_address
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.cli.conftest import Network
 
 
 @pytest.fixture
-def localnet(cli: Cli) -> Localnet:
+def localnet(cli: Cli) -> Iterator[Localnet]:
     """A localnet that is made but does not run, in the folder in which commands look for one."""
     manifest = replace(load_manifest("small"), base_port=0)
-    return Localnet.create(manifest, DEFAULT_LOCALNET)
+    made = Localnet.create(manifest, DEFAULT_LOCALNET)
+    yield made
+    made.remove()
 
 
 def hubs_of(localnet: Localnet) -> list[str]:

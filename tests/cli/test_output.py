@@ -98,6 +98,16 @@ def test_fields_behind_a_table_are_printed_too(capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().out.splitlines()[-1].split() == ["last", "end"]
 
 
+def test_what_an_inner_view_repeats_is_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
+    @dataclass(frozen=True, slots=True)
+    class Outer:
+        name: str
+        row: Row
+
+    show(Outer("same", Row("same", 3)), as_json=False)
+    assert capsys.readouterr().out == "name    same\namount  3\n"
+
+
 def test_numbers_stand_to_the_right(capsys: pytest.CaptureFixture[str]) -> None:
     show(VIEW, as_json=False)
     lines = capsys.readouterr().out.splitlines()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -243,8 +244,27 @@ def test_only_the_creator_can_upload(online: Cli, network: Network, alice: str, 
 
 
 def test_a_task_that_a_node_hides_is_given_up_in_time(
-    cli: Cli, network: Network, creator: str, spec_file: Path
+    online: Cli, network: Network, creator: str, spec_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network.hub.lies["ListTasks"] = lambda _: query_pb2.ListTasksResponse()
-    options = (*network.hub_option, "--timeout", "0.5", "--key", creator)
-    fails(cli.run("task", "create", str(spec_file), *options), 3, "[cli/6]")
+    pauses: list[float] = []
+    clock = SimpleNamespace(monotonic=lambda: 6.0 * len(pauses), sleep=pauses.append)
+    monkeypatch.setattr("cli.hubclient.time", clock)
+    fails(online.on("task", "create", str(spec_file), "--key", creator), 3, "[cli/6]")
+    assert len(pauses) == 4
+
+
+def test_a_model_that_is_never_complete_is_given_up_in_time(
+    online: Cli, network: Network, creator: str, spec_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def keep_uploading(answer: query_pb2.GetTaskResponse) -> query_pb2.GetTaskResponse:
+        answer.task.status = query_pb2.TASK_STATUS_UPLOADING
+        return answer
+
+    network.hub.lies["GetTask"] = keep_uploading
+    pauses: list[float] = []
+    clock = SimpleNamespace(monotonic=lambda: 6.0 * len(pauses), sleep=pauses.append)
+    monkeypatch.setattr("cli.hubclient.time", clock)
+    result = online.on("task", "create", str(spec_file), "--key", creator)
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert [line.partition(":")[0] for line in result.stderr.splitlines()] == ["note", "error", "cure"]

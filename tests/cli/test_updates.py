@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -84,7 +85,7 @@ def make(online: Cli, weights: Path, out: Path, *options: str) -> dict[str, obje
 
 
 def test_a_task_can_be_worked_on_by_hand(online: Cli, network: Network, creator: str, tmp_path: Path) -> None:
-    def wait_for_round() -> None:
+    def wait_for_round(_task: int) -> None:
         network.hub.block()
         carry_packets(network.hub, network.shard)
 
@@ -265,11 +266,14 @@ def test_a_round_that_has_not_reached_the_shard_is_waited_for(
 
 
 def test_a_round_that_never_reaches_the_shard_is_refused_in_time(
-    online: Cli, network: Network, update_file: Path
+    online: Cli, update_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resign(update_file, lambda statement: setattr(statement, "round", 9))
-    options = (*network.options[:-1], "0.4")
-    fails(online.run("update", "submit", str(update_file), *options), 1, "[shard/12]")
+    pauses: list[float] = []
+    clock = SimpleNamespace(monotonic=lambda: 6.0 * len(pauses), sleep=pauses.append)
+    monkeypatch.setattr("cli.updates.time", clock)
+    fails(online.on("update", "submit", str(update_file)), 1, "[shard/12]")
+    assert len(pauses) == 4
 
 
 def test_a_second_update_of_a_round_is_refused(online: Cli, update_file: Path) -> None:

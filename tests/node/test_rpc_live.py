@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -123,8 +124,11 @@ def test_a_subscription_yields_every_height_even_when_the_node_restarts(tmp_path
 
     async def follow() -> list[int]:
         heights = []
-        async with AsyncCometRpc(load_config(home).rpc_url) as rpc:
-            async for height in rpc.subscribe_heights(0):
+        async with (
+            AsyncCometRpc(load_config(home).rpc_url) as rpc,
+            aclosing(rpc.subscribe_heights(0)) as stream,
+        ):
+            async for height in stream:
                 heights.append(height)
                 if height == 3:
                     comet = read_pid_file(home.pid_file("comet"))
@@ -141,7 +145,10 @@ def test_a_subscription_yields_every_height_even_when_the_node_restarts(tmp_path
 
 def test_a_subscription_starts_above_its_cursor(home: NodeHome) -> None:
     async def first_above(cursor: int) -> int:
-        async with AsyncCometRpc(load_config(home).rpc_url) as rpc:
-            return await anext(rpc.subscribe_heights(cursor))
+        async with (
+            AsyncCometRpc(load_config(home).rpc_url) as rpc,
+            aclosing(rpc.subscribe_heights(cursor)) as stream,
+        ):
+            return await anext(stream)
 
     assert asyncio.run(asyncio.wait_for(first_above(1), 120)) == 2

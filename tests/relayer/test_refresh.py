@@ -85,3 +85,13 @@ def test_a_refresh_that_fails_is_tried_again_later() -> None:
     world.run(20)
     assert failures == 0
     assert world.shard.refreshes == 1
+
+
+def test_timers_do_not_pile_up() -> None:
+    world = World()
+    for _ in range(100):
+        world.send_from_hub()
+        world.send_from_shard()
+        world.run(2)
+    world.run(120)
+    assert len(world.machine.state.timers) < 30

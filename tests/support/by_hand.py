@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -53,19 +54,27 @@ def train_by_hand(base: Path, trained: Path, step: float) -> None:
         np.savez(trained, **{name: stored[name] + np.float32(step) for name in stored.files})
 
 
+def poll_for_round(cli: Cli, task: int, patience_s: float = 60.0) -> None:
+    """Wait until the hub of a real network has opened the first round of a task."""
+    deadline = time.monotonic() + patience_s
+    while cli.json("task", "show", str(task))["round"] == 0:
+        assert time.monotonic() < deadline, f"task {task} has no round"
+        time.sleep(0.2)
+
+
 def take_part(
-    cli: Cli, folder: Path, creator: str, names: Sequence[str], wait_for_round: Callable[[], None]
+    cli: Cli, folder: Path, creator: str, names: Sequence[str], wait_for_round: Callable[[int], None]
 ) -> HandMade:
     """Create a task, register, and bring one update each into the first round.
 
-    `wait_for_round` returns when the shards know the first round.
+    `wait_for_round` is given the task's number and returns when its first round is open; see `poll_for_round`.
     """
     task = create_task(cli, folder, creator, len(names))
     number = ("--task", str(task))
     for name in names:
         cli.new_key(name)
         assert cli.json("participant", "register", *number, "--key", name)["registered_before"] is False
-    wait_for_round()
+    wait_for_round(task)
     base = folder / "base.npz"
     fetched = cli.json("model", "get", *number, "--round", "1", "--out", str(base))
     assert fetched["verified"] is True

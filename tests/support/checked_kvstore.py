@@ -11,4 +11,7 @@ from abci_app.grammar import CheckedApplication
 from abci_app.server import serve
 
 if __name__ == "__main__":
-    serve(CheckedApplication(KvStore(Storage(Path(sys.argv[2])), snapshot_interval=int(sys.argv[3]))), sys.argv[1])
+    serve(
+        CheckedApplication(KvStore(Storage(Path(sys.argv[2])), snapshot_interval=int(sys.argv[3]))),
+        sys.argv[1],
+    )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from tests.support.abci import AbciClient
@@ -34,11 +35,16 @@ def wait_for(look: Callable[[], T | None], what: str) -> T:
 
 
 @contextmanager
-def run_process(log: Path, *command: str) -> Iterator[subprocess.Popen[bytes]]:
+def run_process(log: Path, *command: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run a program in the root of the repository, with its output in a file, and kill it at the end."""
     with log.open("ab") as output:
         process = subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=dict(os.environ)
+            command,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=dict(os.environ) | environment,
         )
     try:
         yield process
@@ -64,3 +70,12 @@ def connect_to(address: str, process: subprocess.Popen[bytes]) -> AbciClient:
             return None
 
     return wait_for(look, f"a server at {address}")
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports that nothing listens on at present."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for item in sockets:
+            item.bind(("127.0.0.1", 0))
+        return [item.getsockname()[1] for item in sockets]

@@ -53,6 +53,7 @@ SUCCESS = packet_pb2.Acknowledgement(app_acknowledgements=[b"\x01"]).SerializeTo
 START_NS = 1_700_000_000 * NS_PER_SECOND
 TRUSTING_PERIOD_NS = 24 * 3600 * NS_PER_SECOND
 KEPT_STATES = 64
+"""Newest states that a node gives proofs of.  A chain checks proofs of any height that its client knows."""
 FIRST = Height(1)
 
 
@@ -197,7 +198,6 @@ class SimChain:
         )
         self.height = height
         self.history[height] = deepcopy(self.state)
-        self.history.pop(Height(height - KEPT_STATES), None)
         return height
 
     def _execute(self, tx: PacketTx | PartsTx) -> Failure | None:

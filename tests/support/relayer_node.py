@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
     from aggregation.kzg import Setup
 
-VALIDATORS = tuple(SigningKey.from_seed(bytes([number]) * 32) for number in (11, 12, 13))
+VALIDATORS = tuple(SigningKey.from_seed(bytes([number]) * 32) for number in (11, 12, 13, 14))
 
 
 @dataclass

@@ -33,7 +33,7 @@ from relayer.types import (
     TxRecord,
     TxState,
 )
-from tests.support.relayer_chain import START_NS, PacketTx, PartsTx, SimChain, SimClient
+from tests.support.relayer_chain import KEPT_STATES, START_NS, PacketTx, PartsTx, SimChain, SimClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -284,9 +284,10 @@ class World:
 
     def _prove(self, action: actions.ProveBatch) -> events.RelayEvent:
         origin = self.chain(action.origin.chain)
-        state = origin.history.get(Height(action.target_height - 1))
-        if state is None:
+        state_height = Height(action.target_height - 1)
+        if not origin.height - KEPT_STATES < state_height <= origin.height:
             return events.BatchFailed(action.batch, failure_of(StateNotKept("gone")))
+        state = origin.history[state_height]
         items: list[events.ItemProved | events.ItemAbsent | events.ItemUnproved] = []
         for item in action.items:
             if item.duty is Duty.RECEIVE:

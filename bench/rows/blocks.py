@@ -14,7 +14,7 @@ import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 from abci_app.framing import FrameBuffer, encode_varint
 from abci_app.probe import accepts_unix
@@ -78,7 +78,7 @@ class _Caller:
         self._socket.connect(str(path))
         self._frames = FrameBuffer()
 
-    def __enter__(self) -> _Caller:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -106,7 +106,9 @@ def _running_server(log: Path) -> Iterator[Path]:
     # Paths of unix sockets must be short, which those of the benchmark's own directory need not be.
     with tempfile.TemporaryDirectory(prefix="gradchain-") as directory:
         path = Path(directory) / "abci.sock"
-        process = spawn([sys.executable, "-m", "bench.blockserver", f"unix://{path}"], child_environment(), log)
+        process = spawn(
+            [sys.executable, "-m", "bench.blockserver", f"unix://{path}"], child_environment(), log
+        )
         try:
             deadline = time.monotonic() + START_S
             while not accepts_unix(path):
