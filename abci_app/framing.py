@@ -55,6 +55,7 @@ class FrameBuffer:
         "_header",
         "_length",
         "_max_message",
+        "_small_messages",
         "_start",
         "bytes_moved",
     )
