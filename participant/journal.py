@@ -11,6 +11,7 @@ import json
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -93,7 +94,7 @@ class ParticipantJournal:
         if not path.exists():
             return None
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 signed = SignedRound(
                     int(stored["round"]),
                     int(stored["attempt"]),
@@ -101,7 +102,7 @@ class ParticipantJournal:
                     stored["before"],
                     stored["after"],
                 )
-        except (OSError, ValueError, KeyError, AppError) as error:
+        except (OSError, EOFError, ValueError, KeyError, BadZipFile, AppError) as error:
             raise StateMismatch(f"{path} is damaged: {error}") from error
         if signed.residual_after.shape != (self._dimension,):
             raise StateMismatch(f"expected a residual of {self._dimension} values in {path}")

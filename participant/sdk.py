@@ -1,12 +1,12 @@
 """The SDK: train your own module in a dozen lines.
 
 ```python
-participant = Participant(key, hub=hub, task=1, state=Path("state"))
-participant.register()
-for work in participant.rounds():
-    work.load_into(module)
-    train(module)  # yours
-    work.submit(module)
+with connect(hub=HUB, shards=SHARDS, genesis="genesis.json", key="alice.json") as network:
+    participant = network.join(task=1, state="state")
+    for work in participant.rounds():
+        work.load_into(module)
+        train(module)  # yours
+        work.submit(module)
 ```
 
 Whatever a node serves is checked against light-client headers before it is trained on.  An update is made durable
@@ -17,12 +17,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
 import structlog
 
-from abci_app.errors import NodeUnavailable, NothingNew
+from abci_app.errors import EndpointUnreachable, NodeUnavailable, NothingNew
 from abci_app.grpc_errors import RemoteError
 from aggregation.model import to_float
 from participant.errors import NotAssigned, UnverifiedData, UpdateRefused
@@ -36,7 +36,7 @@ from wire.gradchain.hub.v1 import tx_pb2 as hub_tx
 from wire.gradchain.shard.v1 import query_pb2 as shard_query
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -56,8 +56,15 @@ POLL_S: Final = 0.2
 RETRY_S: Final = 0.3
 """Pause before an update is sent again, when its shard has not opened the round yet or a node is away."""
 
+HUB_PATIENCE_S: Final = 300.0
+"""How long the hub may be away, as while its nodes restart, before taking part ends with that."""
+
 NOT_YET: Final = (("shard", 12),)
 """Registered errors that time heals: the packet that opens the round has not reached the shard yet (UnknownRound)."""
+
+ALREADY_REGISTERED: Final = ("hub", 22)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,23 +171,33 @@ class Participant:
         if self.key.public_key in known.participants:
             return
         message = hub_tx.MsgRegisterParticipant(participant=self.key.public_key, task=self.task)
-        self.hub.connection.send(self.hub.chain_id, [message], [self.key])
+        try:
+            self.hub.connection.send(self.hub.chain_id, [message], [self.key])
+        except RemoteError as error:
+            # one that was sent before a crash may have been on its way
+            if (error.CODESPACE, error.CODE) != ALREADY_REGISTERED:
+                raise
 
     def rounds(self, *, last_round: int | None = None) -> Iterator[RoundWork]:
         """Yield each round that this participant is assigned to, once, until the task ends.
 
         `last_round` stops after that round even if the task goes on.
+
+        Raises:
+          NodeUnavailable, EndpointUnreachable: the hub is away for too long.
+          UnverifiedData: what it serves does not match its proven state.
+
         """
         done = (0, -1)
         while last_round is None or done[0] < last_round:
-            task = self.hub.get_task(self.task)
+            task = self._await_hub(lambda: self.hub.get_task(self.task))
             if task.status in (hub_query.TASK_STATUS_COMPLETE, hub_query.TASK_STATUS_FAILED):
                 return
             if task.status != hub_query.TASK_STATUS_TRAINING or (task.round, task.attempt) <= done:
                 time.sleep(POLL_S)
                 continue
             try:
-                work = self.prepare_round()
+                work = self._await_hub(self.prepare_round)
             except NotAssigned:
                 done = (task.round, task.attempt)
                 continue
@@ -201,7 +218,9 @@ class Participant:
         """
         assignment = self.hub.assignment(self.task, self.key.public_key)
         if spec_digest(self.spec) != assignment.info.spec_digest:
-            raise UnverifiedData("the spec that this participant was started with is not the one of the round")
+            raise UnverifiedData(
+                "the spec that this participant was started with is not the one of the round"
+            )
         model = self.hub.model_at(assignment.info.base_root, self.spec.parameters)
         return RoundWork(self, assignment, to_float(model))
 
@@ -223,6 +242,7 @@ class Participant:
         if connection is None:
             raise UpdateRefused(f"no address of shard {assignment.shard} is known")
         request = shard_query.SubmitUpdateRequest(update=update, wait=True)
+        info = assignment.info
         while True:
             try:
                 answer = connection.shard(
@@ -236,8 +256,19 @@ class Participant:
                 reason = str(error)
             else:
                 return SubmittedUpdate(assignment.shard, answer.height, answer.tx_hash)
-            info = assignment.info
-            if not self.hub.is_open(info.task, info.round, info.attempt):
+            if not self._await_hub(lambda: self.hub.is_open(info.task, info.round, info.attempt)):
                 raise UpdateRefused(f"round {info.round} ended before the update arrived: {reason}")
             LOG.info("update delayed", round=info.round, shard=assignment.shard, reason=reason)
+            time.sleep(RETRY_S)
+
+    def _await_hub(self, ask: Callable[[], T]) -> T:
+        """Ask the hub, again and again while it is away."""
+        deadline = time.monotonic() + HUB_PATIENCE_S
+        while True:
+            try:
+                return ask()
+            except (NodeUnavailable, EndpointUnreachable) as error:
+                if time.monotonic() > deadline:
+                    raise
+                LOG.warning("hub away", reason=error.message)
             time.sleep(RETRY_S)

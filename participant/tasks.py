@@ -1,13 +1,17 @@
-"""Creating a task: the message, the chunks of its first model, and waiting until the hub has both."""
+"""Creating a task: its spec, the message, the chunks of its first model, and waiting until the hub has all."""
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, Final
 
 from abci_app.errors import CommitTimeout
 from aggregation.merkle import merkle_path
 from aggregation.model import encode_model, model_chunks, model_root, to_fixed
+from participant.tensors import describe_tensors
+from tx.specs import check_spec
+from wire.gradchain.fl.v1 import task_pb2
 from wire.gradchain.hub.v1 import query_pb2, tx_pb2
 
 if TYPE_CHECKING:
@@ -15,16 +19,73 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+    from torch import nn
 
     from abci_app.client import ChainConnection
     from tx.keys import SigningKey
-    from wire.gradchain.fl.v1 import task_pb2
 
 POLL_S: Final = 0.05
 CHUNKS_A_TX: Final = 40
 """Chunks of 64 KiB with their paths, well below the largest transaction."""
 
 PAGE: Final = 100
+SECOND_NS: Final = 1_000_000_000
+
+START_SCALE: Final = 10
+MAX_STALENESS: Final = 2
+MAX_ATTEMPTS: Final = 3
+"""What a spec has where nothing is said, as in task files."""
+
+
+def build_spec(
+    module: nn.Module,
+    *,
+    name: str,
+    rounds: int,
+    budget: int,
+    min_participants: int,
+    round_seconds: int = 600,
+    min_shards: int = 1,
+    clip_norms: bool = False,
+    description: str = "",
+    licence: str = "",
+    training: task_pb2.LocalTraining | None = None,
+) -> task_pb2.TaskSpec:
+    """Return the spec of a task that trains a module; docs/examples/task.toml explains the values.
+
+    A round ends as soon as all who are assigned have delivered; `round_seconds` is its deadline.  `clip_norms` scales
+    updates down to the lower median of their norms; otherwise all weigh the same.  `training` are hints that nobody
+    can check.
+
+    Raises:
+      InvalidSpec: a value is out of range, or contradicts another.
+
+    """
+    tensors = describe_tensors(module)
+    rule = (
+        task_pb2.Rule(norm_clip=task_pb2.RuleNormClip())
+        if clip_norms
+        else task_pb2.Rule(mean=task_pb2.RuleMean())
+    )
+    spec = task_pb2.TaskSpec(
+        name=name,
+        description=description,
+        licence=licence,
+        tensors=tensors,
+        parameters=sum(math.prod(tensor.shape) for tensor in tensors),
+        rule=rule,
+        rounds=rounds,
+        round_duration_ns=round_seconds * SECOND_NS,
+        min_shards=min_shards,
+        min_participants=min_participants,
+        budget=budget,
+        start_scale=START_SCALE,
+        max_staleness=MAX_STALENESS,
+        max_attempts=MAX_ATTEMPTS,
+        training=training,
+    )
+    check_spec(spec)
+    return spec
 
 
 def encode_initial(vector: NDArray[np.float32]) -> tuple[bytes, bytes]:
@@ -100,3 +161,24 @@ def upload_model(
         ]
         message = tx_pb2.MsgUploadModel(creator=key.public_key, task=task, parts=parts)
         connection.send(chain_id, [message], [key])
+
+
+def wait_until_open(connection: ChainConnection, task: int) -> None:
+    """Wait until the hub has the whole initial model of a task, so that participants can register.
+
+    Raises:
+      NodeUnavailable: no node answered.
+      CommitTimeout: it takes too long.
+
+    """
+    request = query_pb2.GetTaskRequest(task=task)
+    deadline = time.monotonic() + connection.timeout_s
+    while True:
+        found = connection.hub(lambda stub: stub.GetTask(request, timeout=connection.timeout_s)).task
+        if found.status != query_pb2.TASK_STATUS_UPLOADING:
+            return
+        if time.monotonic() >= deadline:
+            raise CommitTimeout(
+                f"expected the model of task {task} within {connection.timeout_s:g} s, got a part"
+            )
+        time.sleep(POLL_S)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,13 +19,21 @@ if TYPE_CHECKING:
     from relayer.link import LinkedShard
     from relayer.status import LinkStatus, StatusReport
 
+
+def find_config() -> Path:
+    """Return the configuration to take when none is named: that of this folder, or else that of the localnet."""
+    own = Path("relayer.toml")
+    localnet = Path(os.environ.get("GRADCHAIN_LOCALNET") or ".gradchain/localnet") / "relayer" / own
+    return localnet if localnet.exists() and not own.exists() else own
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 config_option = click.option(
     "--config",
     "config_path",
     type=click.Path(dir_okay=False, path_type=Path),
-    default=Path("relayer.toml"),
-    show_default=True,
+    default=find_config,
+    show_default="relayer.toml, or that of the localnet",
     help="Configuration file; relayer.example.toml explains every setting.",
 )
 

@@ -100,7 +100,8 @@ class Driver:
             for event in batch:
                 decided += machine.handle(event, now_ns)
             writes = [action for action in decided if isinstance(action, _JOURNAL)]
-            await asyncio.to_thread(self.journal.apply, writes)
+            if writes:
+                await asyncio.to_thread(self.journal.apply, writes)
             for action in decided:
                 if isinstance(action, _EFFECTS):
                     tasks.create_task(self._perform(effects, action))

@@ -163,6 +163,11 @@ class ChainNodes:
         reasons = []
         for node in self._in_order():
             try:
+                await self._ask_one(node, _look_at)
+            except NodeSilent as silence:
+                reasons.append(silence.reason)
+                continue
+            try:
                 async for height in node.rpc.subscribe_heights(cursor, attempts=1):
                     cursor = height
                     self._note_answer(node)
@@ -234,6 +239,11 @@ class ChainNodes:
         pause_s = min(FIRST_COOLING_S * 2 ** min(node.failures, 16), LONGEST_COOLING_S)
         node.failures += 1
         node.cooling_until_s = self.clock_s() + pause_s
+
+
+async def _look_at(node: Node) -> None:
+    """Ask nothing; that a node is of the right chain is checked before any question."""
+    await node.rpc.health()
 
 
 def _cooling_end(node: Node) -> float:

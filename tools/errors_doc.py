@@ -48,7 +48,7 @@ def render(errors: list[type[AppError]]) -> str:
     lines = [HEAD]
     codespace = ""
     for error in errors:
-        if error.CODESPACE != codespace:
+        if codespace != error.CODESPACE:
             codespace = error.CODESPACE
             lines += [f"## {codespace}\n", "| code | name | cause | cure |", "|---|---|---|---|"]
         cause = " ".join((error.__doc__ or "").split()).replace("|", "\\|")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -73,4 +74,10 @@ def print_summary(console: Console, result: DemoResult) -> None:
     memory = ", ".join(f"{kind} {size:.0f} MiB" for kind, size in result.memory_peak_mib.items())
     console.print(f"peak memory  {memory} (the largest process of each kind)")
     for name, path in result.paths.items():
-        console.print(f"{name:<12} {path}")
+        console.print(f"{name:<12} {_shorten(path)}")
+
+
+def _shorten(path: str) -> str:
+    """Return a path relative to the current folder where that is shorter."""
+    relative = os.path.relpath(path)
+    return path if relative.startswith(os.pardir) else relative

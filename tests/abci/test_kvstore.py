@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from abci_app.errors import CorruptState, HomeLocked
 from abci_app.examples.kvstore import KvStore
 from abci_app.examples.kvstore_state import (
-    CHUNK_BYTES,
     IMPOSSIBLE_VALIDATOR,
     INVALID_FORMAT,
     MAX_TOTAL_POWER,
@@ -25,21 +24,16 @@ from abci_app.examples.kvstore_state import (
     hash_state,
     validator_updates,
 )
-from abci_app.examples.kvstore_storage import SNAPSHOTS_KEPT, Storage
-from abci_app.grammar import CheckedApplication
+from abci_app.examples.kvstore_storage import Storage
 from tests.support.abci import AbciClient, run_server
 from tests.support.abci_requests import finalize_block, init_chain, public_key, run_block
+from tests.support.kvstore import KEY, get_info, query, validator_tx
 from tests.support.messages import requests
 from wire.tendermint.abci import types_pb2
-from wire.tendermint.crypto import keys_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-OFFER = types_pb2.ResponseOfferSnapshot
-APPLY = types_pb2.ResponseApplySnapshotChunk
-KEY = keys_pb2.PublicKey(ed25519=public_key(1)).SerializeToString(deterministic=True)
 
 STATES = st.builds(
     KvState,
@@ -47,10 +41,6 @@ STATES = st.builds(
     st.dictionaries(st.binary(max_size=10), st.binary(max_size=20), max_size=5),
     st.dictionaries(st.binary(max_size=34), st.integers(0, 2**63), max_size=3),
 )
-
-
-def validator_tx(number: int, power: int) -> bytes:
-    return b"val=ed25519!" + base64.b64encode(public_key(number)) + b"!%d" % power
 
 
 @pytest.fixture
@@ -63,14 +53,6 @@ def storage(tmp_path: Path) -> Iterator[Storage]:
 @pytest.fixture
 def app(storage: Storage) -> KvStore:
     return KvStore(storage, snapshot_interval=2)
-
-
-def info(app: KvStore) -> types_pb2.ResponseInfo:
-    return app.info(types_pb2.RequestInfo())
-
-
-def query(app: KvStore, key: bytes, path: str = "") -> types_pb2.ResponseQuery:
-    return app.query(types_pb2.RequestQuery(data=key, path=path))
 
 
 # State
@@ -90,8 +72,8 @@ def test_bytes_that_encode_no_state_are_refused(data: bytes) -> None:
     assert encode_state(state) == data
 
 
-@given(st.dictionaries(st.binary(min_size=1, max_size=4), st.binary(max_size=4), max_size=6), st.randoms())
-def test_the_app_hash_depends_on_the_content_alone(pairs: dict[bytes, bytes], random: object) -> None:
+@given(st.dictionaries(st.binary(min_size=1, max_size=4), st.binary(max_size=4), max_size=6))
+def test_the_app_hash_depends_on_the_content_alone(pairs: dict[bytes, bytes]) -> None:
     entries = list(pairs.items())
     shuffled = dict(sorted(entries, key=lambda item: sha256(item[0]).digest()))
     assert hash_state(encode_state(KvState(1, pairs))) == hash_state(encode_state(KvState(1, shuffled)))
@@ -181,15 +163,15 @@ def test_a_committed_value_is_read_back(app: KvStore) -> None:
     assert query(app, b"a").value == b"1"
     assert query(app, b"a").log == "exists"
     assert query(app, b"c").log == "does not exist"
-    assert (info(app).last_block_height, info(app).data) == (1, '{"size":2}')
-    assert info(app).last_block_app_hash == answer.app_hash
+    assert (get_info(app).last_block_height, get_info(app).data) == (1, '{"size":2}')
+    assert get_info(app).last_block_app_hash == answer.app_hash
 
 
 def test_a_finalized_block_is_not_seen_before_its_commit(app: KvStore) -> None:
     app.init_chain(init_chain(10))
     app.finalize_block(finalize_block(1, [b"a=1"]))
     assert query(app, b"a").value == b""
-    assert info(app).last_block_height == 0
+    assert get_info(app).last_block_height == 0
 
 
 def test_a_block_may_be_finalized_again(app: KvStore) -> None:
@@ -266,7 +248,7 @@ def test_a_commit_survives_the_process(tmp_path: Path) -> None:
 
     storage = Storage(tmp_path)
     again = KvStore(storage)
-    assert (info(again).last_block_height, info(again).last_block_app_hash) == (1, committed.app_hash)
+    assert (get_info(again).last_block_height, get_info(again).last_block_app_hash) == (1, committed.app_hash)
     assert query(again, b"a").value == b"1"
     assert again.list_snapshots(types_pb2.RequestListSnapshots()) == snapshots
     storage.close()
@@ -313,163 +295,6 @@ def test_a_state_that_does_not_match_its_app_hash_is_refused(tmp_path: Path) -> 
     with pytest.raises(CorruptState):
         storage.load()
     storage.close()
-
-
-# State sync
-
-
-def build_source(tmp_path: Path, name: str, heights: int = 4) -> tuple[KvStore, Storage]:
-    """Return a node with a state of several chunks."""
-    storage = Storage(tmp_path / name)
-    app = KvStore(storage, snapshot_interval=2)
-    app.init_chain(init_chain(10, 20))
-    for height in range(1, heights + 1):
-        run_block(app, height, b"key%d=" % height + bytes([height]) * 50_000, b"last=%d" % height)
-    return app, storage
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Iterator[KvStore]:
-    app, storage = build_source(tmp_path, "source")
-    yield app
-    storage.close()
-
-
-def list_snapshots(app: KvStore) -> list[types_pb2.Snapshot]:
-    return list(app.list_snapshots(types_pb2.RequestListSnapshots()).snapshots)
-
-
-def load_chunks(app: KvStore, snapshot: types_pb2.Snapshot) -> list[bytes]:
-    return [
-        app.load_snapshot_chunk(
-            types_pb2.RequestLoadSnapshotChunk(height=snapshot.height, format=snapshot.format, chunk=index)
-        ).chunk
-        for index in range(snapshot.chunks)
-    ]
-
-
-def offer(app: KvStore, snapshot: types_pb2.Snapshot, app_hash: bytes) -> types_pb2.ResponseOfferSnapshot:
-    return app.offer_snapshot(types_pb2.RequestOfferSnapshot(snapshot=snapshot, app_hash=app_hash))
-
-
-def apply_chunk(app: KvStore, index: int, chunk: bytes) -> types_pb2.ResponseApplySnapshotChunk:
-    request = types_pb2.RequestApplySnapshotChunk(index=index, chunk=chunk, sender="peer")
-    return app.apply_snapshot_chunk(request)
-
-
-def test_a_fresh_node_restores_a_snapshot_and_goes_on_like_its_source(source: KvStore, app: KvStore) -> None:
-    snapshot = list_snapshots(source)[-1]
-    assert snapshot.chunks > 2
-    checked = CheckedApplication(app)
-    request = types_pb2.RequestOfferSnapshot(snapshot=snapshot, app_hash=info(source).last_block_app_hash)
-    assert checked.offer_snapshot(request).result == OFFER.ACCEPT
-    for index, chunk in enumerate(load_chunks(source, snapshot)):
-        piece = types_pb2.RequestApplySnapshotChunk(index=index, chunk=chunk)
-        assert checked.apply_snapshot_chunk(piece).result == APPLY.ACCEPT
-    assert checked.info(types_pb2.RequestInfo()) == info(source)
-    assert query(app, KEY, "/val").value == b"10"
-    block = finalize_block(5, [b"key5=5", validator_tx(2, 0)])
-    assert checked.finalize_block(block) == source.finalize_block(block)
-
-
-def test_a_restored_state_survives_the_process(source: KvStore, tmp_path: Path) -> None:
-    storage = Storage(tmp_path / "fresh")
-    fresh = KvStore(storage)
-    snapshot = list_snapshots(source)[-1]
-    offer(fresh, snapshot, info(source).last_block_app_hash)
-    for index, chunk in enumerate(load_chunks(source, snapshot)):
-        apply_chunk(fresh, index, chunk)
-    storage.close()
-    storage = Storage(tmp_path / "fresh")
-    assert info(KvStore(storage)) == info(source)
-    storage.close()
-
-
-def test_chunks_may_come_in_any_order(source: KvStore, app: KvStore) -> None:
-    snapshot = list_snapshots(source)[-1]
-    offer(app, snapshot, info(source).last_block_app_hash)
-    for index, chunk in reversed(list(enumerate(load_chunks(source, snapshot)))):
-        assert apply_chunk(app, index, chunk).result == APPLY.ACCEPT
-    assert info(app) == info(source)
-
-
-def test_two_nodes_offer_the_same_bytes(source: KvStore, tmp_path: Path) -> None:
-    other, storage = build_source(tmp_path, "other")
-    assert list_snapshots(other) == list_snapshots(source)
-    for snapshot in list_snapshots(source):
-        assert load_chunks(other, snapshot) == load_chunks(source, snapshot)
-    storage.close()
-
-
-def test_a_chunk_that_was_changed_is_fetched_again_from_somebody_else(source: KvStore, app: KvStore) -> None:
-    snapshot = list_snapshots(source)[-1]
-    chunks = load_chunks(source, snapshot)
-    offer(app, snapshot, info(source).last_block_app_hash)
-    answer = apply_chunk(app, 1, chunks[1][:-1] + b"x")
-    assert answer.result == APPLY.RETRY
-    assert (list(answer.refetch_chunks), list(answer.reject_senders)) == ([1], ["peer"])
-    for index, chunk in enumerate(chunks):
-        assert apply_chunk(app, index, chunk).result == APPLY.ACCEPT
-    assert info(app) == info(source)
-
-
-@pytest.mark.parametrize(
-    ("change", "result"),
-    [
-        ({"format": 2}, OFFER.REJECT_FORMAT),
-        ({"chunks": 1}, OFFER.REJECT),
-        ({"metadata": b"x" * 32}, OFFER.REJECT),
-        ({"metadata": b""}, OFFER.REJECT),
-    ],
-    ids=str,
-)
-def test_a_snapshot_that_is_not_bound_to_the_app_hash_is_rejected(
-    source: KvStore, app: KvStore, change: dict[str, object], result: int
-) -> None:
-    snapshot = list_snapshots(source)[-1]
-    for name, value in change.items():
-        setattr(snapshot, name, value)
-    assert offer(app, snapshot, info(source).last_block_app_hash).result == result
-
-
-def test_a_snapshot_of_another_app_hash_is_rejected(source: KvStore, app: KvStore) -> None:
-    assert offer(app, list_snapshots(source)[-1], b"x" * 32).result == OFFER.REJECT
-
-
-def test_a_node_with_blocks_restores_nothing(source: KvStore) -> None:
-    snapshot = list_snapshots(source)[-1]
-    assert offer(source, snapshot, info(source).last_block_app_hash).result == OFFER.ABORT
-
-
-def test_a_chunk_without_an_accepted_snapshot_is_refused(app: KvStore) -> None:
-    assert apply_chunk(app, 0, b"x").result == APPLY.REJECT_SNAPSHOT
-
-
-def test_chunks_that_match_their_hashes_but_make_no_state_are_refused(app: KvStore) -> None:
-    hashes = sha256(b"nonsense").digest()
-    snapshot = types_pb2.Snapshot(height=2, format=1, chunks=1, metadata=hashes)
-    assert offer(app, snapshot, sha256(hashes).digest()).result == OFFER.ACCEPT
-    assert apply_chunk(app, 0, b"nonsense").result == APPLY.REJECT_SNAPSHOT
-    assert info(app).last_block_height == 0
-
-
-@pytest.mark.parametrize(("height", "form", "chunk"), [(3, 1, 0), (4, 2, 0), (4, 1, 999), (0, 0, 0)])
-def test_a_chunk_that_is_not_kept_is_answered_by_nothing(
-    source: KvStore, height: int, form: int, chunk: int
-) -> None:
-    request = types_pb2.RequestLoadSnapshotChunk(height=height, format=form, chunk=chunk)
-    assert source.load_snapshot_chunk(request).chunk == b""
-
-
-def test_only_the_newest_snapshots_are_kept(tmp_path: Path) -> None:
-    app, storage = build_source(tmp_path, "long", heights=12)
-    assert [snapshot.height for snapshot in list_snapshots(app)] == [8, 10, 12]
-    assert len(list_snapshots(app)) == SNAPSHOTS_KEPT
-    storage.close()
-
-
-def test_a_chunk_is_never_larger_than_comet_carries() -> None:
-    assert CHUNK_BYTES < 16_000_000
 
 
 # Fuzz

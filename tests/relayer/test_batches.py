@@ -137,19 +137,19 @@ def test_an_operator_can_have_refused_packets_tried_again() -> None:
 
 
 def test_a_passing_failure_is_retried_with_a_growing_pause() -> None:
-    world = ready_world(3)
-    fail_proving(world, MempoolFull("full"))
-    first = [record.not_before_ns - world.now_ns for record in world.machine.state.packets.values()]
-    assert all(100_000_000 < pause <= 200_000_000 for pause in first)
-    world.run(1)
-    for _ in range(3):
-        world.make_blocks()
-        hear_all(world)
+    world = ready_world(1)
+    pauses = []
+    for _ in range(8):
         fail_proving(world, MempoolFull("full"))
-    later = [record.not_before_ns - world.now_ns for record in world.machine.state.packets.values()]
-    assert min(later) >= max(first) or all(
-        record.attempts == 0 for record in world.machine.state.packets.values()
-    )
+        (record,) = world.machine.state.packets.values()
+        pauses.append(record.not_before_ns - world.now_ns)
+        world.now_ns = record.not_before_ns
+        world.hear(events.Tick())
+    options = world.options
+    for number, pause in enumerate(pauses):
+        longest = min(options.first_retry_ns << number, options.max_retry_ns)
+        assert longest * 3 // 4 <= pause <= longest
+    assert [effect.items[0].key for effect in effects_of(world, actions.ProveBatch)] == [PacketKey(HUB, 1)]
 
 
 def test_packets_that_failed_together_do_not_all_come_back_at_one_moment() -> None:

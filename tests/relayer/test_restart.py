@@ -62,14 +62,10 @@ def settle(world: World, *, results_first: bool) -> None:
 
 def check(world: World) -> None:
     """Check that each packet was executed once, and that no transaction was without effect."""
-    assert world.shard.received == [PacketKey(HUB, 1), PacketKey(HUB, 2)] or set(world.shard.received) == {
-        PacketKey(HUB, 1),
-        PacketKey(HUB, 2),
-    }
+    assert sorted(world.shard.received) == [PacketKey(HUB, 1), PacketKey(HUB, 2)]
     assert sorted(world.hub.received) == [PacketKey(SHARD, 1), PacketKey(SHARD, 2)]
     assert sorted(world.hub.ended) == [(PacketKey(HUB, 1), False), (PacketKey(HUB, 2), False), (LATE, True)]
     assert sorted(world.shard.ended) == [(PacketKey(SHARD, 1), False), (PacketKey(SHARD, 2), False)]
-    assert len(world.shard.received) == 2
     assert world.hub.noops == world.shard.noops == 0
     assert all(failure is None for _, failure in world.hub.outcomes.values())
     assert all(failure is None for _, failure in world.shard.outcomes.values())
@@ -167,7 +163,7 @@ def test_packets_that_were_sent_while_the_relayer_was_away_are_found() -> None:
     assert len(world.shard.received) == 5
 
 
-def test_a_refusal_of_before_is_kept() -> None:
+def test_a_start_with_nothing_open_does_nothing() -> None:
     journal: AnyJournal = MemoryJournal()
     world = World(journal=journal)
     world.send_from_hub()

@@ -12,7 +12,6 @@ import json
 import threading
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from hashlib import sha256
 from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
@@ -31,27 +30,32 @@ from abci_app.node_service import NodeService
 from abci_app.rpc_answers import BroadcastOutcome
 from abci_app.store import Store, open_store
 from ibc.header import BlockId, VoteEncoder, header_hash
-from ibc.times import time_to_wire
 from ibc.validators import address_of, validator_set_from_wire
 from relayer.config import NodeAddress
 from tests.support.relayer_app import ToyChain, ToyHubService, ToyShardService
-from tx.keys import SigningKey
+from tests.support.relayer_json import (
+    VALIDATORS,
+    encode_result,
+    header_json,
+    hex_of,
+    make_validator_set,
+    results_json,
+    stamp_of,
+    stamp_text,
+    time_text,
+    validators_json,
+)
 from wire.gradchain.ibc.v1 import query_pb2_grpc as ibc_grpc
 from wire.gradchain.node.v1 import query_pb2_grpc as node_grpc
 from wire.tendermint.abci import types_pb2 as abci_pb2
-from wire.tendermint.crypto import keys_pb2
-from wire.tendermint.types import types_pb2, validator_pb2
+from wire.tendermint.types import types_pb2
 from wire.tendermint.version import types_pb2 as version_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from google.protobuf.timestamp_pb2 import Timestamp
-
     from aggregation.kzg import Setup
-
-VALIDATORS = tuple(SigningKey.from_seed(bytes([number]) * 32) for number in (11, 12, 13, 14))
 
 
 @dataclass
@@ -92,10 +96,10 @@ class PlayedNode:
         self.application = ChainApplication(
             self.toy.build(), self.store, services, chain_id=self.chain_id, metrics=Metrics(self.chain_id)
         )
-        self._validators = _validator_set()
+        self._validators = make_validator_set()
         self._app_hash = self.application.init_chain(
             abci_pb2.RequestInitChain(
-                chain_id=self.chain_id, time=_stamp(time.time_ns()), app_state_bytes=b"{}"
+                chain_id=self.chain_id, time=stamp_of(time.time_ns()), app_state_bytes=b"{}"
             )
         ).app_hash
 
@@ -127,14 +131,14 @@ class PlayedNode:
                 now_ns = max(now_ns, last.seconds * 10**9 + last.nanos + 1)
             txs, self.mempool = self.mempool, []
             request = abci_pb2.RequestFinalizeBlock(
-                txs=txs, height=height, time=_stamp(now_ns), hash=sha256(b"%d" % height).digest()
+                txs=txs, height=height, time=stamp_of(now_ns), hash=sha256(b"%d" % height).digest()
             )
             answer = self.application.finalize_block(request)
             self.application.commit(abci_pb2.RequestCommit())
             header = self._make_header(height, now_ns, before)
             self._app_hash = answer.app_hash
             self.blocks[height] = PlayedBlock(
-                header, header_hash(header), self._sign(header), _results_json(height, answer)
+                header, header_hash(header), self._sign(header), results_json(height, answer)
             )
         self._notify(height)
 
@@ -145,7 +149,7 @@ class PlayedNode:
             version=version_pb2.Consensus(block=11, app=1),
             chain_id=self.chain_id,
             height=height,
-            time=_stamp(now_ns),
+            time=stamp_of(now_ns),
             last_commit_hash=digest,
             data_hash=digest,
             validators_hash=validators_hash,
@@ -169,12 +173,12 @@ class PlayedNode:
         return {
             "height": str(header.height),
             "round": 0,
-            "block_id": {"hash": _hex(block_hash), "parts": {"total": 1, "hash": _hex(digest)}},
+            "block_id": {"hash": hex_of(block_hash), "parts": {"total": 1, "hash": hex_of(digest)}},
             "signatures": [
                 {
                     "block_id_flag": 2,
-                    "validator_address": _hex(address_of(key.public_key)),
-                    "timestamp": _time_text(vote_ns),
+                    "validator_address": hex_of(address_of(key.public_key)),
+                    "timestamp": time_text(vote_ns),
                     "signature": base64.b64encode(key.sign(encoder.sign_bytes(vote_ns))).decode(),
                 }
                 for key in VALIDATORS
@@ -299,7 +303,7 @@ class PlayedNode:
 
     def _answer(self, path: str, query: dict[str, str]) -> bytes:
         if path == "/status":
-            return _result(self._status_json())
+            return encode_result(self._status_json())
         block = self.blocks.get(int(query["height"]))
         if block is None or block.header.height < self.earliest:
             error = {
@@ -308,7 +312,7 @@ class PlayedNode:
                 "data": "could not find results for height #1",
             }
             return json.dumps({"jsonrpc": "2.0", "id": -1, "error": error}).encode()
-        header = _header_json(block.header)
+        header = header_json(block.header)
         answers: dict[str, Callable[[], object]] = {
             "/header": lambda: {"header": header},
             "/commit": lambda: {
@@ -318,11 +322,11 @@ class PlayedNode:
             "/validators": lambda: {
                 "block_height": query["height"],
                 "total": str(len(VALIDATORS)),
-                "validators": _validators_json(),
+                "validators": validators_json(),
             },
             "/block_results": lambda: block.results,
         }
-        return _result(answers[path]())
+        return encode_result(answers[path]())
 
     def _status_json(self) -> object:
         newest = self.blocks.get(self.height)
@@ -330,111 +334,10 @@ class PlayedNode:
             "node_info": {"network": self.chain_id, "id": "ab", "moniker": "played", "version": "0.39.4"},
             "sync_info": {
                 "latest_block_height": str(self.height),
-                "latest_app_hash": _hex(self._app_hash),
-                "latest_block_time": _time_text(0) if newest is None else _stamp_text(newest.header.time),
+                "latest_app_hash": hex_of(self._app_hash),
+                "latest_block_time": time_text(0) if newest is None else stamp_text(newest.header.time),
                 "earliest_block_height": str(self.earliest),
                 "catching_up": False,
             },
             "validator_info": {"voting_power": "10"},
         }
-
-
-def _stamp(time_ns: int) -> Timestamp:
-    return time_to_wire(time_ns)
-
-
-def _hex(data: bytes) -> str:
-    return data.hex().upper()
-
-
-def _stamp_text(stamp: Timestamp) -> str:
-    return _time_text(stamp.seconds * 10**9 + stamp.nanos)
-
-
-def _time_text(time_ns: int) -> str:
-    seconds, nanos = divmod(time_ns, 10**9)
-    moment = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{moment}.{nanos:09d}Z"
-
-
-def _result(result: object) -> bytes:
-    return json.dumps({"jsonrpc": "2.0", "id": -1, "result": result}).encode()
-
-
-def _validator_set() -> validator_pb2.ValidatorSet:
-    members = [
-        validator_pb2.Validator(
-            address=address_of(key.public_key),
-            pub_key=keys_pb2.PublicKey(ed25519=key.public_key),
-            voting_power=10,
-        )
-        for key in VALIDATORS
-    ]
-    return validator_pb2.ValidatorSet(validators=members, proposer=members[0])
-
-
-def _validators_json() -> list[object]:
-    return [
-        {
-            "address": _hex(address_of(key.public_key)),
-            "pub_key": {
-                "type": "tendermint/PubKeyEd25519",
-                "value": base64.b64encode(key.public_key).decode(),
-            },
-            "voting_power": "10",
-            "proposer_priority": "0",
-        }
-        for key in VALIDATORS
-    ]
-
-
-def _header_json(header: types_pb2.Header) -> dict[str, object]:
-    last = header.last_block_id
-    return {
-        "version": {"block": str(header.version.block), "app": str(header.version.app)},
-        "chain_id": header.chain_id,
-        "height": str(header.height),
-        "time": _stamp_text(header.time),
-        "last_block_id": {
-            "hash": _hex(last.hash),
-            "parts": {"total": last.part_set_header.total, "hash": _hex(last.part_set_header.hash)},
-        },
-        "last_commit_hash": _hex(header.last_commit_hash),
-        "data_hash": _hex(header.data_hash),
-        "validators_hash": _hex(header.validators_hash),
-        "next_validators_hash": _hex(header.next_validators_hash),
-        "consensus_hash": _hex(header.consensus_hash),
-        "app_hash": _hex(header.app_hash),
-        "last_results_hash": _hex(header.last_results_hash),
-        "evidence_hash": _hex(header.evidence_hash),
-        "proposer_address": _hex(header.proposer_address),
-    }
-
-
-def _results_json(height: int, answer: abci_pb2.ResponseFinalizeBlock) -> dict[str, object]:
-    return {
-        "height": str(height),
-        "txs_results": [
-            {
-                "code": result.code,
-                "codespace": result.codespace,
-                "log": result.log,
-                "data": base64.b64encode(result.data).decode(),
-                "gas_used": "0",
-                "events": _events_json(result.events),
-            }
-            for result in answer.tx_results
-        ],
-        "finalize_block_events": _events_json(answer.events),
-        "app_hash": base64.b64encode(answer.app_hash).decode(),
-    }
-
-
-def _events_json(events: object) -> list[object]:
-    return [
-        {
-            "type": event.type,
-            "attributes": [{"key": a.key, "value": a.value, "index": False} for a in event.attributes],
-        }
-        for event in cast("list[abci_pb2.Event]", events)
-    ]
