@@ -21,6 +21,7 @@ from abci_app.execution import (
     execute_block,
     is_valid_proposal,
     select_for_proposal,
+    shorten_log,
 )
 from abci_app.interface import BaseApplication
 from abci_app.mempool import PendingClaims
@@ -128,7 +129,9 @@ class ChainApplication(BaseApplication):
             return types_pb2.ResponseCheckTx(code=result.code, codespace=result.codespace, log=result.log)
         except AppError as error:
             self.metrics.refused.labels(error.CODESPACE, str(error.CODE)).inc()
-            return types_pb2.ResponseCheckTx(code=error.CODE, codespace=error.CODESPACE, log=error.message)
+            return types_pb2.ResponseCheckTx(
+                code=error.CODE, codespace=error.CODESPACE, log=shorten_log(error)
+            )
         self.pending.add(claims)
         return types_pb2.ResponseCheckTx()
 

@@ -56,6 +56,11 @@ class ChainConnection:
     _channels: dict[str, grpc.Channel] = field(default_factory=dict)
     _preferred: int = 0
 
+    @property
+    def address(self) -> str:
+        """Address of the node that answered last."""
+        return self.addresses[self._preferred]
+
     def close(self) -> None:
         """Close all channels."""
         for channel in self._channels.values():

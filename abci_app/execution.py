@@ -6,7 +6,7 @@ The same functions serve CheckTx, the proposals and FinalizeBlock, each on overl
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from abci_app.context import BlockContext, Event, TxContext
 from abci_app.errors import (
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
     from abci_app.definition import AppDefinition, MessageHandler
     from wire.gradchain.fl.v1 import update_pb2
+
+MAX_LOG_CHARACTERS: Final = 500
+"""Longest text of a refusal in results and events: it quotes input, which may be megabytes."""
 
 REPLAY_PREFIX = b"tx/"
 """`tx/` BE64(expires_at_ns) sha256(body) -> 0x01: bodies that must not be executed again, until they expire."""
@@ -65,7 +68,14 @@ class DecodedMessage:
 
 def failed_result(error: AppError, *, data: bytes = b"", events: tuple[Event, ...] = ()) -> TxResult:
     """Return the result of a transaction that failed as expected."""
-    return TxResult(code=error.CODE, codespace=error.CODESPACE, log=error.message, data=data, events=events)
+    return TxResult(
+        code=error.CODE, codespace=error.CODESPACE, log=shorten_log(error), data=data, events=events
+    )
+
+
+def shorten_log(error: AppError) -> str:
+    """Return the text of a refusal for people, cut to a bounded length."""
+    return error.message[:MAX_LOG_CHARACTERS]
 
 
 def replay_key(parsed: ParsedTx) -> bytes:
@@ -166,7 +176,7 @@ def _execute_bundle(
                 "index": str(index),
                 "codespace": error.CODESPACE,
                 "code": str(error.CODE),
-                "log": error.message,
+                "log": shorten_log(error),
             }
             events.append(Event("update_refused", tuple(verdict.items())))
             flags.append(False)
@@ -253,7 +263,8 @@ def check_tx(
     """Decide whether a transaction may enter the mempool; return the identities that it claims.
 
     An account transaction is executed on a throw-away overlay.  A bundle must bring at least one update that is new
-    against the committed state and against `pending`, and that passes all checks but that of its commitments.
+    against the committed state and against `pending`, and that passes all checks but that of its commitments.  Whatever
+    is let in here can be proposed.
 
     Raises:
       AppError: why the transaction is refused.
@@ -270,12 +281,13 @@ def check_tx(
         return identities
     if app.items is None:
         raise BundleRefused("expected account messages, got a bundle of updates")
+    if len(set(identities)) < len(identities):
+        # No proposal takes it, so it would stay in the mempool for ever and keep its good items out of blocks.
+        raise DuplicateItem(f"expected {len(identities)} different items, got {len(set(identities))}")
     fresh: list[bytes] = []
     first_error: AppError | None = None
     for identity, update in zip(identities, parsed.updates, strict=True):
         try:
-            if identity in fresh:
-                raise DuplicateItem("the bundle holds two updates of one participant and round")
             if identity in pending:
                 raise NothingNew("an update of this participant and round is pending")
             app.items.check(TxContext(block=block), committed, update)

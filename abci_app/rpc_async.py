@@ -165,7 +165,7 @@ class AsyncCometRpc:
                     self._websocket_url, max_size=MAX_EVENT_BYTES, open_timeout=self._timeout_s, proxy=None
                 ) as socket:
                     await socket.send(_SUBSCRIBE)
-                    newest = (await self.status()).height
+                    newest = (await self.abci_info()).height
                     while True:
                         failures = 0
                         while cursor < newest:
@@ -185,12 +185,15 @@ class AsyncCometRpc:
             await asyncio.sleep(min(RETRY_S * 2 ** (failures - 1), LONGEST_RETRY_S))
 
     async def _next_height(self, socket: websockets.ClientConnection) -> int:
-        """Return the height of the next event, or the node's height if there is none for a while."""
+        """Return the height of the next event, or that of the app if there is none for a while.
+
+        A block is stored before it is executed, so the node's own height may have no results yet.
+        """
         try:
             async with asyncio.timeout(SILENCE_S):
                 message = await socket.recv()
         except TimeoutError:
-            return (await self.status()).height
+            return (await self.abci_info()).height
         data = message if isinstance(message, bytes) else message.encode()
         return rpc_calls.read_answer(_NEW_HEADER, HTTPStatus.OK, data, self._websocket_url)
 

@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Generic, NoReturn, TypeVar
 from urllib.parse import urlencode
 
-from abci_app.comet import GO_FORM_BYTES
+from abci_app.comet import FORM_OVERHEAD, GO_FORM_BYTES
 from abci_app.errors import (
     HeightUnavailable,
     MempoolFull,
@@ -57,7 +57,13 @@ VALIDATORS_PER_PAGE: Final = 100
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
 
 _SHOWN_CHARACTERS: Final = 300
-_TOO_LARGE: Final = re.compile(r"tx too large|tx pre check|request body too large", re.IGNORECASE)
+_TOO_LARGE: Final = (
+    (re.compile(r"request body too large"), "rpc.max_body_bytes"),
+    (re.compile(r"tx too large", re.IGNORECASE), "mempool.max_tx_bytes"),
+    (re.compile(r"tx pre check"), "consensus_params.block.max_bytes"),
+)
+"""What CometBFT says of a transaction above one of its limits, in the order in which it meets them, and the setting."""
+
 _FULL: Final = re.compile(r"mempool is full|mempool is still rechecking")
 _NO_HEIGHT: Final = re.compile(
     r"must be less than or equal to the current blockchain height|is not available, lowest height is"
@@ -144,7 +150,10 @@ def broadcast_call(tx: bytes) -> Call[BroadcastOutcome]:
     """
     form = b"tx=0x" + tx.hex().encode("ascii")
     if len(form) > GO_FORM_BYTES:
-        raise TxTooLarge(f"expected a transaction of at most {GO_FORM_BYTES // 2} bytes, got {len(tx)}")
+        largest = (GO_FORM_BYTES - FORM_OVERHEAD) // 2
+        raise TxTooLarge(
+            f"expected a transaction that fits Go's largest form ({largest} bytes), got {len(tx)}"
+        )
     return Call("broadcast_tx_sync", parse_broadcast, form)
 
 
@@ -197,8 +206,9 @@ def _raise_refusal(error: JsonReader, where: str) -> NoReturn:
     if _ALREADY_KNOWN in text:
         raise TxAlreadyKnown
     shown = f"{where}: expected a result, got error {code}, {text[:_SHOWN_CHARACTERS]}"
-    if _TOO_LARGE.search(text):
-        raise TxTooLarge(shown)
+    for said, setting in _TOO_LARGE:
+        if said.search(text):
+            raise TxTooLarge(f"expected a transaction within {setting}, got one above it: {shown}")
     if _FULL.search(text):
         raise MempoolFull(shown)
     if _NO_HEIGHT.search(text):

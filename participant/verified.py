@@ -7,15 +7,14 @@ need no proof beyond their root.
 
 from __future__ import annotations
 
-import base64
-import json
 import threading
 import time
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from abci_app.errors import NodeError
+from abci_app.endpoint import Endpoint, parse_endpoint
+from abci_app.errors import EndpointUnreachable, HeightUnavailable, NodeError
 from abci_app.grpc_errors import RemoteError
 from abci_app.rpc import CometRpc
 from aggregation.assignment import verify_assignment
@@ -27,12 +26,11 @@ from ibc.errors import IbcError
 from ibc.header import header_hash
 from ibc.light import Done, LightClient, Need
 from ibc.proof_spec import IAVL_SPEC, TENDERMINT_SPEC
-from ibc.rfc6962 import merkle_root
-from ibc.rpcjson import parse_light_block, parse_time_ns
-from ibc.tendermint import TrustedState, TrustOptions
-from ibc.validators import encode_validator
+from ibc.rpcjson import parse_light_block
+from ibc.tendermint import TrustOptions
 from ibc.voting import Fraction
-from participant.errors import NotAssigned, TrustMissing, UnverifiedData
+from participant.errors import NotAssigned, UnverifiedData
+from participant.trust import TrustRoot, read_genesis
 from participant.updates import Assignment
 from tx.codec import encode
 from tx.paths import model_root_key, round_info_key, round_result_key, settlement_root_key
@@ -43,12 +41,14 @@ from wire.gradchain.node.v1 import query_pb2 as node_query
 from wire.tendermint.types import validator_pb2
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
     from abci_app.client import ChainConnection
+    from ibc.tendermint import TrustedState
     from wire.gradchain.fl.v1 import round_pb2, task_pb2
     from wire.tendermint.types import types_pb2
 
@@ -61,6 +61,7 @@ PROOF_PATIENCE_S: Final = 20.0
 """How long to wait for the header that proves what a node already serves: the next block, in the ordinary case."""
 
 RETRY_S: Final = 0.05
+LOCAL_HOSTS: Final = ("0.0.0.0", "::", "127.0.0.1", "::1", "localhost")  # noqa: S104 - compared, not bound
 KEPT_STATES: Final = 64
 CHUNKS_AT_ONCE: Final = 64
 
@@ -96,43 +97,14 @@ class ProvenModel:
     proof: ProvenValue
 
 
-@dataclass(frozen=True, slots=True)
-class TrustRoot:
-    """Where the trust in a chain starts."""
+def locate_rpc(grpc_address: str, said: str) -> str:
+    """Return the URL of a node's CometBFT, from the address of its gRPC and what it says of its RPC.
 
-    chain_id: str
-    state: TrustedState
-
-
-def read_genesis(path: Path) -> TrustRoot:
-    """Return the trust that a genesis file stands for: its validators sign the first header.
-
-    Raises:
-      TrustMissing: the file is missing or is no genesis file with Ed25519 validators.
-
+    A node knows on which interface it listens, not under which name others reach it: what is loopback or any interface
+    there is the host on which its gRPC was reached.
     """
-    try:
-        genesis = json.loads(path.read_bytes())
-        leaves = [
-            encode_validator(_public_key(entry), int(entry["power"]))
-            for entry in sorted(
-                genesis["validators"], key=lambda entry: (-int(entry["power"]), entry["address"])
-            )
-        ]
-        first = max(1, int(genesis.get("initial_height") or 1))
-        state = TrustedState(
-            height=first - 1,
-            time_ns=parse_time_ns(genesis["genesis_time"]) - 1,
-            root=sha256(b"").digest(),
-            next_validators_hash=merkle_root(leaves),
-        )
-        return TrustRoot(str(genesis["chain_id"]), state)
-    except (OSError, ValueError, KeyError, TypeError, IbcError) as error:
-        raise TrustMissing(f"{path} is no readable genesis file: {error}") from error
-
-
-def _public_key(entry: dict[str, dict[str, str]]) -> bytes:
-    return base64.b64decode(entry["pub_key"]["value"], validate=True)
+    grpc, rpc = parse_endpoint(grpc_address), parse_endpoint(said)
+    return f"http://{Endpoint(grpc.host, rpc.port) if rpc.host in LOCAL_HOSTS else rpc}"
 
 
 class VerifiedHub:
@@ -151,7 +123,8 @@ class VerifiedHub:
             raise UnverifiedData(f"expected chain {root.chain_id}, the node is of {status.chain_id}")
         self.connection = connection
         self.chain_id = root.chain_id
-        self._rpc = CometRpc(rpc_url or f"http://{status.rpc_address}")
+        self._rpc_url = rpc_url
+        self._rpc = CometRpc(rpc_url or locate_rpc(connection.address, status.rpc_address))
         options = TrustOptions(root.chain_id, TRUST_LEVEL, TRUSTING_PERIOD_NS, CLOCK_DRIFT_NS)
         self._light = LightClient(root.state, options)
         self._verified: dict[int, tuple[TrustedState, types_pb2.LightBlock]] = {}
@@ -169,12 +142,25 @@ class VerifiedHub:
         return parse_light_block(raw.signed_header, raw.validators)
 
     def _advance(self) -> tuple[TrustedState, types_pb2.LightBlock]:
-        """Verify the newest header that the node has, and return its state."""
-        target = self._rpc.status().height
+        """Verify the newest header that the node has, and return its state.
+
+        Raises:
+          UnverifiedData: it does not verify.
+          HeightUnavailable: the chain has no block yet.
+          EndpointUnreachable: the node's RPC does not answer; the next call asks the node that answers then.
+
+        """
+        try:
+            target = self._rpc.status().height
+        except EndpointUnreachable:
+            self._follow_node()
+            raise
         known = self._verified.get(target)
         if known is not None:
             return known
         target = max(target, self._light.trusted.height)
+        if target not in self._verified and target == self._light.trusted.height:
+            raise HeightUnavailable(f"expected a block above {target}, the chain has none yet")
         progress = self._light.begin(target)
         block = None
         while isinstance(progress, Need):
@@ -191,6 +177,15 @@ class VerifiedHub:
         while len(self._verified) > KEPT_STATES:
             del self._verified[min(self._verified)]
         return self._verified[target]
+
+    def _follow_node(self) -> None:
+        """Go on with the RPC of the node that answers now, unless a URL was given."""
+        if self._rpc_url is not None:
+            return
+        request = node_query.GetStatusRequest()
+        status = self.connection.node(lambda stub: stub.GetStatus(request, timeout=self.connection.timeout_s))
+        self._rpc.close()
+        self._rpc = CometRpc(locate_rpc(self.connection.address, status.rpc_address))
 
     def prove(self, key: bytes) -> ProvenValue:
         """Return the value of a key in the provable store, or its absence, in the newest proven state.
@@ -234,6 +229,10 @@ class VerifiedHub:
           UnverifiedData: the newest proven state says something else for too long.
 
         """
+        return self._await_proof(key, lambda: value)
+
+    def _await_proof(self, key: bytes, claim: Callable[[], bytes | None]) -> ProvenValue:
+        """Prove what is claimed to be the newest value of a key; without a claim, whatever it is."""
         deadline = time.monotonic() + PROOF_PATIENCE_S
         while True:
             try:
@@ -243,12 +242,13 @@ class VerifiedHub:
                 if time.monotonic() > deadline:
                     raise
             else:
-                if proven.value == value:
+                claimed = claim()
+                if claimed is None or proven.value == claimed:
                     return proven
                 if time.monotonic() > deadline:
                     found = "nothing" if proven.value is None else proven.value.hex()
                     raise UnverifiedData(
-                        f"expected {value.hex()} under {key.hex()}, the chain proves {found}"
+                        f"expected {claimed.hex()} under {key.hex()}, the chain proves {found}"
                     )
             time.sleep(RETRY_S)
 
@@ -359,20 +359,29 @@ class VerifiedHub:
             raise UnverifiedData(f"the model cannot be decoded: {error}") from error
 
     def prove_model(self, task: int, expected_root: bytes | None = None) -> ProvenModel:
-        """Return the newest model of a task, with the proof of its root.
+        """Return the newest model of a task, with the proof of its root; wait for the header that proves it.
 
-        With an expected root, wait for the header that proves it.
+        The newest is the expected one, or else the one that the node says: a header proves the state below it, so
+        that for a block the proven state is older than what the node tells.
 
         Raises:
           UnverifiedData: there is none, or bytes and proof do not fit.
 
         """
         key = model_root_key(task)
-        proof = self.prove(key) if expected_root is None else self.require_proven(key, expected_root)
+        proof = self._await_proof(key, lambda: expected_root or self._claimed_root(task))
         if proof.value is None:
             raise UnverifiedData(f"the chain proves that task {task} has no model")
         model = self.model_at(proof.value, self.task_spec(task).parameters)
         return ProvenModel(proof.value, model, proof)
+
+    def _claimed_root(self, task: int) -> bytes | None:
+        """Return the root of a task's newest model as the node says; None if it knows of no complete model."""
+        try:
+            found = self.get_task(task)
+        except RemoteError:
+            return None
+        return None if found.status == hub_query.TASK_STATUS_UPLOADING else found.model_root
 
     def prove_round_result(self, result: round_pb2.RoundResult) -> ProvenValue:
         """Prove that a round had this result."""

@@ -163,7 +163,7 @@ class ChainNodes:
         reasons = []
         for node in self._in_order():
             try:
-                await self._ask_one(node, _look_at)
+                await self._ask_one(node, _ask_nothing)
             except NodeSilent as silence:
                 reasons.append(silence.reason)
                 continue
@@ -241,9 +241,8 @@ class ChainNodes:
         node.cooling_until_s = self.clock_s() + pause_s
 
 
-async def _look_at(node: Node) -> None:
-    """Ask nothing; that a node is of the right chain is checked before any question."""
-    await node.rpc.health()
+async def _ask_nothing(_node: Node) -> None:
+    """Ask nothing: that a node belongs to the right chain is checked before any question."""
 
 
 def _cooling_end(node: Node) -> float:

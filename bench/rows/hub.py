@@ -47,11 +47,11 @@ def run(context: BenchContext) -> list[Line]:
         directory = context.fresh_directory(f"{ROW}-{size}")
         context.say(f"{ROW}: a checkpoint of {size} updates of {PARAMETERS:,} parameters")
         with awaited_body(directory, setup, size, PARAMETERS) as awaited:
-            lines.append(_measure(setup, awaited, size, context.choose(9, 5)))
+            lines.append(measure(setup, awaited, size, context.choose(9, 5)))
     return lines
 
 
-def _measure(setup: Setup, awaited: AwaitedBody, size: int, repetitions: int) -> Line:
+def measure(setup: Setup, awaited: AwaitedBody, size: int, repetitions: int) -> Line:
     primitives = _Primitives(setup, awaited.body)
     cases = [Case("hub", lambda: _finalize(awaited)), Case("primitives", primitives.run)]
     samples = time_in_turn(cases, repetitions, time.process_time)

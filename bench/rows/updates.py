@@ -36,15 +36,15 @@ AIM: Final = Aim(Relation.AT_LEAST, 0.5)
 
 def run_one(context: BenchContext) -> list[Line]:
     """Measure with one validator."""
-    return _run(context, "updates-1", 1, context.choose(900, 300))
+    return measure_updates(context, "updates-1", 1, context.choose(900, 300))
 
 
 def run_four(context: BenchContext) -> list[Line]:
     """Measure with four validators."""
-    return _run(context, "updates-4", 4, context.choose(400, 150))
+    return measure_updates(context, "updates-4", 4, context.choose(400, 150))
 
 
-def _run(context: BenchContext, row: str, validators: int, count: int) -> list[Line]:
+def measure_updates(context: BenchContext, row: str, validators: int, count: int) -> list[Line]:
     repetitions = context.choose(4, 2)
     directory = context.fresh_directory(row)
     context.say(f"{row}: making {repetitions * count} updates, opening {repetitions + 1} rounds")

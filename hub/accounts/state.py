@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 MAX_AMOUNT: Final = 2**63 - 1
 """Largest supply, hence the largest amount of anything."""
 
+MAX_EARNED: Final = 2**64 - 1
+"""Largest total of earnings that is counted."""
+
 
 def get_balance(state: StateReader, account: bytes) -> int:
     """Return what an account holds, in base units."""
@@ -100,9 +103,13 @@ def release_escrow(state: StateWriter, account: bytes, amount: int) -> None:
 
 
 def pay_from_escrow(state: StateWriter, account: bytes, amount: int) -> None:
-    """Give tokens that a task has held to a participant who has earned them."""
+    """Give tokens that a task has held to a participant who has earned them.
+
+    The same tokens can be earned again and again, so the supply does not bound what an account has ever earned; the
+    count stays at the largest number that it has room for.
+    """
     release_escrow(state, account, amount)
-    _add(state, earned_key(account), amount)
+    _set_amount(state, earned_key(account), min(get_earned(state, account) + amount, MAX_EARNED))
 
 
 def _get_amount(state: StateReader, key: bytes) -> int:

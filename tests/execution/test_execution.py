@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from abci_app.errors import BundleRefused, NothingNew, TxReplayed, UnknownMessageType
+from abci_app.errors import BundleRefused, DuplicateItem, NothingNew, TxReplayed, UnknownMessageType
 from abci_app.execution import (
     RefusedResult,
     bitmap,
@@ -173,11 +173,18 @@ def test_check_tx_takes_a_bundle_for_what_is_new_in_it() -> None:
         check_tx(app, block_at(), MemoryReader(), bundle_tx(b"a", b"b"), set(first))
 
 
-def test_check_tx_takes_one_of_two_equal_items_and_refuses_two_bad_ones() -> None:
+def test_check_tx_refuses_a_bundle_that_no_proposal_could_take() -> None:
     app = mini_app(MiniItems())
-    assert (
-        len(check_tx(app, block_at(), MemoryReader(), bundle_tx(b"a", b"b", names=[b"x", b"x"]), set())) == 1
-    )
+    with pytest.raises(DuplicateItem):
+        check_tx(app, block_at(), MemoryReader(), bundle_tx(b"a", b"b", names=[b"x", b"x"]), set())
+    with pytest.raises(DuplicateItem):
+        check_tx(
+            app, block_at(), MemoryReader(), bundle_tx(b"a", b"bad", b"bad", names=[b"x", b"y", b"y"]), set()
+        )
+
+
+def test_check_tx_refuses_a_bundle_without_any_good_item() -> None:
+    app = mini_app(MiniItems())
     with pytest.raises(MiniError):
         check_tx(app, block_at(), MemoryReader(), bundle_tx(b"bad", b"bad"), set())
     with pytest.raises(BundleRefused):

@@ -58,7 +58,8 @@ def send(rpc: CometRpc, tx: bytes) -> int:
     assert rpc.broadcast_tx_sync(tx).code == 0
 
     def find() -> int | None:
-        newest = rpc.status().height
+        # A block is stored before the app has executed it.
+        newest = rpc.abci_info().height
         return next((height for height in range(start, newest + 1) if tx in rpc.block(height).txs), None)
 
     return eventually(find, "the block of the transaction")
@@ -92,7 +93,6 @@ def test_a_transaction_is_known_the_second_time(rpc: CometRpc) -> None:
 
 def test_the_header_of_the_next_height_has_the_hash_that_the_app_states(rpc: CometRpc) -> None:
     height = send(rpc, b"hash-" + os.urandom(4).hex().encode() + b"=1")
-    # A block is stored before the app has executed it.
     eventually(lambda: rpc.abci_info().height > height, "the next block")
     assert rpc.header(height + 1).app_hash == rpc.block_results(height).app_hash
     assert rpc.abci_info().app_hash

@@ -183,7 +183,7 @@ def test_a_process_that_ignores_the_request_to_end_is_killed(
         "from abci_app.lifecycle import LifePolicy; from abci_app.nodehome import NodeHome;"
         "run_node(NodeHome(Path(sys.argv[1])), LifePolicy(stop_timeout=0.3))"
     )
-    with start_python(program, str(home.path)) as supervisor:
+    with start_python(program, str(home.path), log=home.log_file("test")) as supervisor:
         try:
             processes = [wait_for_process(home, "app"), wait_for_process(home, "comet")]
             supervisor.terminate()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,8 +16,10 @@ from abci_app.comet_binary import BINARY_VARIABLE
 from abci_app.comet_home import Genesis, GenesisValidator, NodeKeys, format_genesis
 from abci_app.endpoint import Endpoint
 from abci_app.nodehome import NodeConfig, NodeHome, choose_socket, make_home
+from abci_app.probe import is_port_free
 from localnet.manifest import parse_manifest
 from localnet.network import Localnet
+from localnet.ports import ANY_LOW, ANY_SPAN
 from tests.support.tools import ROOT, require_tool
 from tx.keys import SigningKey
 
@@ -50,15 +51,17 @@ def eventually(look: Callable[[], T | None], what: str) -> T:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that nothing listens on at present."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for item in sockets:
-            item.bind(("127.0.0.1", 0))
-        return [item.getsockname()[1] for item in sockets]
-    finally:
-        for item in sockets:
-            item.close()
+    """Return ports that nothing listens on at present.
+
+    They lie below those of outgoing connections.  Among those a client that waits for its server can connect to
+    itself, and so take the very port that it waits for.
+    """
+    found: list[int] = []
+    while len(found) < count:
+        port = ANY_LOW + int.from_bytes(os.urandom(4), "big") % ANY_SPAN
+        if port not in found and is_port_free(Endpoint("127.0.0.1", port)):
+            found.append(port)
+    return found
 
 
 def build_kvstore_config(home: NodeHome, name: str = "alone") -> NodeConfig:
@@ -145,6 +148,7 @@ def running_node(home: NodeHome) -> Iterator[subprocess.Popen[bytes]]:
         "import sys; from pathlib import Path; from abci_app.supervisor import run_node;"
         "from abci_app.nodehome import NodeHome; run_node(NodeHome(Path(sys.argv[1])))",
         str(home.path),
+        log=home.log_file("test"),
     )
     try:
         yield child
@@ -156,14 +160,12 @@ def running_node(home: NodeHome) -> Iterator[subprocess.Popen[bytes]]:
             child.kill()
 
 
-def start_python(program: str, *arguments: str) -> subprocess.Popen[bytes]:
-    """Start Python on a program given as text."""
-    return subprocess.Popen(
-        [sys.executable, "-c", program, *arguments],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+def start_python(program: str, *arguments: str, log: Path) -> subprocess.Popen[bytes]:
+    """Start Python on a program given as text, with its output in a log."""
+    with log.open("wb") as file:
+        return subprocess.Popen(
+            [sys.executable, "-c", program, *arguments], cwd=ROOT, stdout=file, stderr=file
+        )
 
 
 def build_report(node: str, chain: str = "hub") -> NodeReport:

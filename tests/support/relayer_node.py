@@ -304,6 +304,11 @@ class PlayedNode:
     def _answer(self, path: str, query: dict[str, str]) -> bytes:
         if path == "/status":
             return encode_result(self._status_json())
+        if path == "/abci_info":
+            # Like CometBFT, in base64, and without what is zero.
+            state = {"last_block_height": str(self.height)} if self.height else {}
+            app_hash = base64.b64encode(self._app_hash).decode()
+            return encode_result({"response": {**state, "last_block_app_hash": app_hash}})
         block = self.blocks.get(int(query["height"]))
         if block is None or block.header.height < self.earliest:
             error = {
