@@ -149,13 +149,17 @@ def report_to_markdown(report: Report) -> str:
     lines += ["", "| " + " | ".join(COLUMNS) + " |"]
     lines.append("|" + "|".join("---:" if column in NUMERIC else "---" for column in COLUMNS) + "|")
     for outcome in report.outcomes:
-        lines += ["| " + " | ".join(list_cells(line)) + " |" for line in outcome.lines]
+        lines += ["| " + " | ".join(map(_escape, list_cells(line))) + " |" for line in outcome.lines]
         if outcome.error:
             lines.append(f"| {outcome.row} | failed | {' | '.join(NOTHING for _ in COLUMNS[2:])} |")
     notes = list_notes(report)
     if notes:
         lines += ["", *[f"- {note}" for note in notes]]
     return "\n".join(lines) + "\n"
+
+
+def _escape(cell: str) -> str:
+    return cell.replace("|", "\\|")
 
 
 def replace_last_run(page: str, report: Report) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -35,7 +36,7 @@ from wire.gradchain.node.v1 import query_pb2_grpc as node_grpc
 from wire.gradchain.shard.v1 import query_pb2_grpc as shard_grpc
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
     from relayer.config import NodeAddress
     from relayer.types import ChainId
@@ -153,8 +154,10 @@ class ChainNodes:
             raise unable
         raise EndpointsDown(f"{self.chain_id}: expected an answer, got: {'; '.join(reasons)}")
 
-    async def follow_heights(self, cursor: int) -> AsyncIterator[int]:
+    async def follow_heights(self, cursor: int) -> AsyncGenerator[int, None]:
         """Yield every height above the cursor, in order and without a gap, from whichever node serves them.
+
+        Who leaves the loop early closes the generator (`contextlib.aclosing`).
 
         Raises:
           EndpointsDown: no node serves them; the caller tries again.
@@ -168,10 +171,11 @@ class ChainNodes:
                 reasons.append(silence.reason)
                 continue
             try:
-                async for height in node.rpc.subscribe_heights(cursor, attempts=1):
-                    cursor = height
-                    self._note_answer(node)
-                    yield height
+                async with aclosing(node.rpc.subscribe_heights(cursor, attempts=1)) as heights:
+                    async for height in heights:
+                        cursor = height
+                        self._note_answer(node)
+                        yield height
             except EndpointUnreachable as error:
                 self._note_silence(node, error.message)
                 reasons.append(error.message)

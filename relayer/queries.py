@@ -97,9 +97,13 @@ def _check_height(number: int) -> Height:
 
 
 async def get_head(nodes: ChainNodes) -> HeadSeen:
-    """Return the newest block of a chain."""
-    status = await nodes.ask(lambda node: node.rpc.status())
-    return HeadSeen(nodes.chain_id, _check_height(status.height), TimeNs(status.block_time_ns))
+    """Return the newest block of a chain that its application has executed.
+
+    A node stores a block before it executes it, so the height in its own status may have no results yet.
+    """
+    info = await nodes.ask(lambda node: node.rpc.abci_info())
+    height = _check_height(info.height)
+    return HeadSeen(nodes.chain_id, height, await get_header_time(nodes, height))
 
 
 async def get_header_time(nodes: ChainNodes, height: Height) -> TimeNs:

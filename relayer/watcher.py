@@ -7,6 +7,7 @@ missed while the relayer, a node, or the line was down.  Block results are fetch
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -20,7 +21,7 @@ from relayer.types import NO_HEIGHT, Height, Link, LinkEnd
 from tx.errors import AppError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 
     from abci_app.rpc_answers import BlockResults
     from relayer.events import RelayEvent
@@ -72,24 +73,25 @@ class Watcher:
 
     async def _fetch_blocks(self, tasks: asyncio.TaskGroup) -> None:
         """Start to fetch each new block."""
-        async for height in self._heights(self.cursor):
-            if height > self.head:
-                self.head = height
-                tasks.create_task(self._announce(height))
-            task = tasks.create_task(self._fetch_results(height))
-            await self._fetches.put((height, task))
+        async with aclosing(self._heights(self.cursor)) as heights:
+            async for height in heights:
+                if height > self.head:
+                    self.head = height
+                    tasks.create_task(self._announce(height))
+                task = tasks.create_task(self._fetch_results(height))
+                await self._fetches.put((height, task))
 
-    async def _heights(self, cursor: Height) -> AsyncIterator[Height]:
+    async def _heights(self, cursor: Height) -> AsyncGenerator[Height, None]:
         """Yield every height above the cursor, whatever happens to the nodes."""
         pause_s = FIRST_PAUSE_S
         while True:
-            heights = self.nodes.follow_heights(cursor)
             try:
-                while True:
-                    async with asyncio.timeout(STALL_S if len(self.nodes.nodes) > 1 else None):
-                        cursor = Height(await anext(heights))
-                    pause_s = FIRST_PAUSE_S
-                    yield cursor
+                async with aclosing(self.nodes.follow_heights(cursor)) as heights:
+                    while True:
+                        async with asyncio.timeout(STALL_S if len(self.nodes.nodes) > 1 else None):
+                            cursor = Height(await anext(heights))
+                        pause_s = FIRST_PAUSE_S
+                        yield cursor
             except TimeoutError:
                 await self._leave_stalled_node(cursor)
             except EndpointsDown as error:

@@ -52,6 +52,12 @@ def run(context: BenchContext) -> list[Line]:
 
 
 def measure(setup: Setup, awaited: AwaitedBody, size: int, repetitions: int) -> Line:
+    """Return the line of a checkpoint of that size.
+
+    Raises:
+      WrongVerdict: the hub does not find the body good.
+
+    """
     primitives = _Primitives(setup, awaited.body)
     cases = [Case("hub", lambda: _finalize(awaited)), Case("primitives", primitives.run)]
     samples = time_in_turn(cases, repetitions, time.process_time)

@@ -45,6 +45,13 @@ def run_four(context: BenchContext) -> list[Line]:
 
 
 def measure_updates(context: BenchContext, row: str, validators: int, count: int) -> list[Line]:
+    """Measure with so many validators on both sides, and that many updates a run.
+
+    Raises:
+      LoadLost: not all that was sent is in blocks, as it was sent.
+      AppError: a chain does not start, or refuses something.
+
+    """
     repetitions = context.choose(4, 2)
     directory = context.fresh_directory(row)
     context.say(f"{row}: making {repetitions * count} updates, opening {repetitions + 1} rounds")

@@ -97,7 +97,7 @@ def test_an_interrupted_run_leaves_no_process_behind(tmp_path: Path) -> None:
     )
     try:
         process = psutil.Process(child.pid)
-        started = eventually(lambda: find_servers(process), "the server of the row")
+        started = eventually(lambda: find_servers(process) or None, "the server of the row")
         child.send_signal(signal.SIGINT)
         assert child.wait(60) == 130
     finally:

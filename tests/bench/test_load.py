@@ -28,12 +28,12 @@ class FakeNode(BaseHTTPRequestHandler):
     code = 0
     seen: list[bytes]
 
-    def do_POST(self) -> None:  # noqa: N802 - the library's name
+    def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.seen.append(body)
         self._answer({"result": {"code": self.code, "hash": "", "log": "", "codespace": ""}})
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         self._answer({"result": {"n_txs": "0", "total": "0", "total_bytes": "0"}})
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
@@ -49,11 +49,12 @@ class FakeNode(BaseHTTPRequestHandler):
 
 @contextmanager
 def fake_node(code: int = 0) -> Iterator[tuple[Endpoint, list[bytes]]]:
-    handler = type("Handler", (FakeNode,), {"seen": [], "code": code})
+    taken: list[bytes] = []
+    handler = type("Handler", (FakeNode,), {"seen": taken, "code": code})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield Endpoint("127.0.0.1", server.server_port), handler.seen
+        yield Endpoint("127.0.0.1", server.server_port), taken
         server.shutdown()
         thread.join()
 

@@ -7,7 +7,6 @@ import pytest
 
 from bench.context import BenchContext
 from bench.errors import WrongVerdict
-from bench.figures import Line
 from bench.hubround import awaited_body
 from bench.repeat import Case, time_in_turn
 from bench.rows import blocks, hub, kzg, updates
@@ -16,6 +15,8 @@ from tests.support.localnet import use_real_cometbft
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from bench.figures import Line
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -232,8 +233,9 @@ def test_heights_follow_without_a_gap_from_one_node_to_the_next(tmp_path: Path) 
                 seen: list[int] = []
 
                 async def follow() -> None:
-                    async for height in both.follow_heights(0):
-                        seen.append(height)  # noqa: PERF401 - the test looks at it meanwhile
+                    async with aclosing(both.follow_heights(0)) as heights:
+                        async for height in heights:
+                            seen.append(height)  # noqa: PERF401 - the test looks at it meanwhile
 
                 task = asyncio.create_task(follow())
                 await until(lambda: len(seen) > 4, "some heights")
@@ -252,7 +254,8 @@ def test_a_chain_without_a_node_that_answers_is_down(tmp_path: Path) -> None:
         with pytest.raises(EndpointsDown):
             await nodes.ask(lambda node: node.rpc.status())
         with pytest.raises(EndpointsDown):
-            await anext(nodes.follow_heights(0))
+            async with aclosing(nodes.follow_heights(0)) as heights:
+                await anext(heights)
         await nodes.close()
 
     asyncio.run(test())

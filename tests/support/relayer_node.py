@@ -302,6 +302,8 @@ class PlayedNode:
         return Response(HTTPStatus.OK.value, "OK", headers, body)
 
     def _answer(self, path: str, query: dict[str, str]) -> bytes:
+        if path == "/abci_info":
+            return encode_result({"response": {"last_block_height": str(self.height)}})
         if path == "/status":
             return encode_result(self._status_json())
         if path == "/abci_info":
