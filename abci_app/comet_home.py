@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -143,6 +144,22 @@ def write_signing_state(home: Path) -> None:
     path = home / "data" / "priv_validator_state.json"
     if not path.exists():
         write_secret(path, json.dumps({"height": "0", "round": 0, "step": 0}))
+
+
+def remove_unborn_databases(home: Path) -> list[str]:
+    """Remove databases whose creation was cut short, and return their names.
+
+    A process that is killed in the milliseconds in which it creates a database leaves one that can never be opened
+    (goleveldb: "database entry point either missing or corrupted").  Without the file that points to its manifest,
+    and without journal and tables, nothing has ever been in it.
+    """
+    removed = []
+    for database in sorted((home / "data").glob("*.db")):
+        names = {path.name for path in database.iterdir()}
+        if all(name in {"LOCK", "LOG"} or name.startswith("MANIFEST-") for name in names):
+            shutil.rmtree(database)
+            removed.append(database.name)
+    return removed
 
 
 def write_secret(path: Path, text: str) -> None:

@@ -255,7 +255,10 @@ class _Connection:
 def report_defect(where: str, error: BaseException) -> ApplicationFailed:
     """Log the traceback of a defect, and return the failure that ends the server."""
     # Formatted here: a log's own renderer might add the values of variables.
-    LOG.critical("application_failed", where=where, traceback="".join(traceback.format_exception(error)))
+    text = "".join(traceback.format_exception(error))
+    # A full disk takes no log either, and must not keep the failure from ending the process.
+    with suppress(OSError):
+        LOG.critical("application_failed", where=where, traceback=text)
     failure = ApplicationFailed(f"expected {where} to work, got {type(error).__name__}")
     failure.__cause__ = error
     return failure

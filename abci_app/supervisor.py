@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from abci_app.comet_binary import REPOSITORY_ROOT, CometBinary, require_cometbft
+from abci_app.comet_home import remove_unborn_databases
 from abci_app.errors import CrashLoop
 from abci_app.lifecycle import (
     AppReady,
@@ -125,6 +126,9 @@ class NodeRunner:
             prepare_socket(self.config)
             # A socket of an earlier life would look like a listening app until someone connects.
             self.config.socket_path.unlink(missing_ok=True)
+        else:
+            for name in remove_unborn_databases(self.home.path):
+                self.log(f"{name} was removed: its creation had been cut short")
         log = self.home.log_file(kind)
         rotate_log(log)
         if kind == "app":

@@ -12,7 +12,7 @@ import structlog
 
 from abci_app.application import ChainApplication
 from abci_app.context import Services
-from abci_app.errors import HomeInvalid
+from abci_app.errors import ApplicationFailed, HomeInvalid, NodeError
 from abci_app.gateway import UpdateBundler
 from abci_app.grpc_server import GrpcServer
 from abci_app.ibc_service import IbcService
@@ -116,7 +116,7 @@ def run_app(home_path: Path) -> None:
     """Run the app of the node whose home is given, until SIGTERM or SIGINT.
 
     Raises:
-      AppError: the home is invalid or locked, a port is in use, the state is corrupt.
+      AppError: the home is invalid or locked, a port is in use, the state is corrupt, the disk is full.
 
     """
     home = NodeHome(home_path)
@@ -138,6 +138,11 @@ def run_app(home_path: Path) -> None:
     LOG.info("app ready", chain=config.chain_id, height=store.latest().height, grpc=str(config.grpc))
     try:
         server.serve_forever()
+    except ApplicationFailed as failure:
+        # A full disk or a damaged file is no defect, and has a cure of its own.
+        if isinstance(failure.__cause__, NodeError):
+            raise failure.__cause__ from None
+        raise
     finally:
         if grpc_server is not None:
             grpc_server.stop()

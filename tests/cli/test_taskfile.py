@@ -42,7 +42,7 @@ def parse(text: str, folder: Path, tensors: Sequence[task_pb2.TensorSpec] = ()) 
 def test_the_example_is_a_valid_task() -> None:
     spec = read_spec(EXAMPLE)
     assert spec.parameters == 784 * 64 + 64 + 64 * 10 + 10
-    assert spec.round_duration_ns == 60_000_000_000
+    assert spec.round_duration_ns == 600_000_000_000
     assert spec.rule.WhichOneof("kind") == "mean"
     assert spec.training.learning_rate == "0.1"
     assert [list(tensor.shape) for tensor in spec.tensors] == [[64, 784], [64], [10, 64], [10]]

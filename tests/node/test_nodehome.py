@@ -14,6 +14,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from abci_app.comet import LOCALNET, NETWORK
+from abci_app.comet_home import remove_unborn_databases
 from abci_app.endpoint import Endpoint, parse_endpoint
 from abci_app.errors import HomeExists, HomeInvalid, HomeMissing, InvalidSetting, NodeRunning, UnsafeDirectory
 from abci_app.nodehome import (
@@ -183,3 +184,28 @@ def test_a_socket_directory_that_others_can_write_is_refused(tmp_path: Path) -> 
     (tmp_path / "open").chmod(0o777)
     with pytest.raises(UnsafeDirectory, match="777"):
         prepare_socket(config)
+
+
+@pytest.mark.parametrize(
+    ("files", "is_kept"),
+    [
+        ((), False),
+        (("LOCK", "LOG"), False),
+        (("LOCK", "LOG", "MANIFEST-000000"), False),
+        (("LOCK", "LOG", "MANIFEST-000000", "CURRENT.0"), True),
+        (("LOCK", "LOG", "MANIFEST-000000", "CURRENT"), True),
+        (("LOCK", "LOG", "MANIFEST-000000", "000001.log"), True),
+        (("000002.ldb",), True),
+    ],
+)
+def test_a_database_whose_creation_was_cut_short_is_removed(
+    tmp_path: Path, files: tuple[str, ...], is_kept: bool
+) -> None:
+    home = make_kvstore_home(tmp_path / "home")
+    database = home.path / "data" / "blockstore.db"
+    database.mkdir()
+    for name in files:
+        (database / name).touch()
+    assert remove_unborn_databases(home.path) == ([] if is_kept else ["blockstore.db"])
+    assert database.exists() == is_kept
+    assert (home.path / "data" / "priv_validator_state.json").exists()
