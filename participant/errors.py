@@ -54,7 +54,7 @@ class UpdateRefused(ParticipantError):
     """The shard did not take the update before the round closed."""
 
     CODE = 7
-    CURE = "See the code in the message (docs/errors.md); the residual keeps the change for the next round."
+    CURE = "See the code in the message (docs/errors.md), and go on with the next round: this one is lost."
 
 
 class WeightsUnreadable(ParticipantError):

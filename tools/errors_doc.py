@@ -23,6 +23,7 @@ PACKAGES = (
     "participant",
     "localnet",
     "cli",
+    "bench",
 )
 HEAD = """\
 # Errors

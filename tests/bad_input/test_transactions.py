@@ -32,6 +32,7 @@ from tx.failures import (
     WrongSigners,
     WrongUpdateCount,
 )
+from wire.gradchain.fl.v1 import update_pb2
 from wire.gradchain.hub.v1 import tx_pb2 as hub_tx
 from wire.gradchain.shard.v1 import query_pb2 as shard_query
 from wire.gradchain.tx.v1 import tx_pb2
@@ -141,7 +142,7 @@ CASES: Final = {
     "a signature too many": Case(append_signature(sign(transfer())), WrongSigners),
     "the same signature twice": Case(append_signature(sign(transfer()), CREATOR), WrongSigners),
     "updates for a hub": Case(bundle_tx(b"update"), BundleRefused, is_malformed=True),
-    "a bundle of nothing": Case(encode(tx_pb2.Envelope(updates={})), WrongUpdateCount, is_malformed=True),
+    "a bundle of nothing": Case(encode(tx_pb2.Envelope(updates=update_pb2.UpdateBundle())), WrongUpdateCount, is_malformed=True),
     "an amount of nothing": Case(sign(transfer(0)), InvalidField),
     "more than there is": Case(sign(transfer(START + 1)), InsufficientBalance),
 }
