@@ -116,12 +116,19 @@ class ChainConnection:
         return self.call(lambda channel: ask(ibc_grpc.IbcServiceStub(channel)))
 
     def status(self) -> query_pb2.GetStatusResponse:
-        """Return the status of a node."""
-        return self.node(
-            lambda stub: stub.GetStatus(
-                query_pb2.GetStatusRequest(), timeout=self.timeout_s, wait_for_ready=True
+        """Return the status of a node, waiting for one that starts if none answers at once.
+
+        Raises:
+          NodeUnavailable: none answers in time.
+
+        """
+        request = query_pb2.GetStatusRequest()
+        try:
+            return self.node(lambda stub: stub.GetStatus(request, timeout=self.timeout_s))
+        except NodeUnavailable:
+            return self.node(
+                lambda stub: stub.GetStatus(request, timeout=self.timeout_s, wait_for_ready=True)
             )
-        )
 
     def send(
         self, chain_id: str, messages: Sequence[Message], keys: Sequence[SigningKey], *, wait: bool = True

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -16,7 +17,7 @@ from abci_app.comet_binary import require_cometbft
 from abci_app.lifecycle import LifePolicy
 from abci_app.nodehome import NodeHome, load_config, lock_home
 from abci_app.nursery import NurseryPool
-from abci_app.process import identify, write_pid_file
+from abci_app.process import identify, read_pid_file, write_pid_file
 from abci_app.supervisor import Supervisor, child_environment, prepare_node
 from tx.errors import AppError
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from abci_app.nodehome import NodeKind
 
 PID_FILE: Final = "supervisor"
+_POLL_S: Final = 0.02
 
 NURSERIES: Final = 2
 """Enough to have different seeds of string hashes in every chain; each takes the memory of one app."""
@@ -80,17 +82,31 @@ def _open_pool(homes: Sequence[NodeHome], own: NodeHome, stack: ExitStack) -> Nu
 
 def main(arguments: list[str]) -> int:
     """Run, in a process of its own if asked to, and return the exit status."""
+    directory = Path(arguments[0])
     if "--detach" in arguments:
-        # The caller waits for this process only, so it is not left with a child that it must wait for.
-        if os.fork():
-            os._exit(0)
+        child = os.fork()
+        if child:
+            # The caller waits for this process only, so it is not left with a child that it must wait for.
+            os._exit(_await_announcement(child, NodeHome(directory)))
         os.setsid()
     try:
-        run_daemon(Path(arguments[0]))
+        run_daemon(directory)
     except AppError as error:
         sys.stderr.write(f"{error}\ncure: {error.CURE}\n")
         return 1
     return 0
+
+
+def _await_announcement(child: int, own: NodeHome) -> int:
+    """Wait until the child supervises, or has ended; return the exit status, which is 0 if it supervises."""
+    while True:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status) or 1
+        announced = read_pid_file(own.pid_file(PID_FILE))
+        if announced is not None and announced.pid == child:
+            return 0
+        time.sleep(_POLL_S)
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ if TYPE_CHECKING:
     from tx.keys import SigningKey
 
 RECORD_FILE: Final = "localnet.json"
-SUPERVISOR_START_S: Final = 20.0
+SUPERVISOR_START_S: Final = 120.0
 SUPERVISOR_STOP_S: Final = 40.0
 READY_S: Final = 120.0
 _POLL_S: Final = 0.02
@@ -254,19 +254,21 @@ class Localnet:
                 preexec_fn=None if detach else die_with_parent,  # noqa: PLW1509  # callers start it from one thread
                 process_group=None if detach else 0,
             )
-        if detach:
-            child.wait()
-        else:
+        if not detach:
             self._child = child
-        self._await_supervisor(log)
+        self._await_supervisor(child, log)
 
-    def _await_supervisor(self, log: Path) -> None:
+    def _await_supervisor(self, child: subprocess.Popen[bytes], log: Path) -> None:
+        """Wait until the supervisor has said that it runs; a detached one is awaited by the child that detached it."""
         deadline = time.monotonic() + SUPERVISOR_START_S
-        while not self.is_running:
-            ended = self._child is not None and self._child.poll() is not None
-            if ended or time.monotonic() >= deadline:
-                raise StartFailed(f"expected the supervisor to start, got:\n{read_tail(log)}")
+        while child.poll() is None and not self.is_running and time.monotonic() < deadline:
             time.sleep(_POLL_S)
+        if not self.is_running:
+            child.kill()
+            child.wait()
+            raise StartFailed(f"expected the supervisor to start, got:\n{read_tail(log)}")
+        if self._child is None:
+            child.wait()
 
     def wait_ready(self, timeout_s: float = READY_S, report: StageReport | None = None) -> list[StageDone]:
         """Wait until every node has services and a block, and return how long each step took.

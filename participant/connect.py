@@ -26,6 +26,7 @@ from participant.sdk import Participant
 from participant.tasks import create_task, encode_initial, upload_model, wait_until_open
 from participant.tensors import check_tensors, load_vector, to_vector
 from participant.verified import open_hub
+from tx.errors import AppError
 from tx.keys import SigningKey
 from wire.gradchain.node.v1 import query_pb2
 
@@ -213,7 +214,12 @@ def connect(
     """
     signer = key if isinstance(key, SigningKey) else load_key(Path(key))
     connection = ChainConnection(_as_list(hub), timeout_s)
-    return Network(signer, open_hub(connection, Path(genesis)), ShardDirectory(_as_list(shards), timeout_s))
+    try:
+        verified = open_hub(connection, Path(genesis))
+    except AppError:
+        connection.close()
+        raise
+    return Network(signer, verified, ShardDirectory(_as_list(shards), timeout_s))
 
 
 def _as_list(addresses: str | Sequence[str]) -> list[str]:

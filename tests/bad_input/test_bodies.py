@@ -17,12 +17,12 @@ from tests.support.hub import RELAYER, HubChain, body_message, make_spec, start_
 from tx.codec import encode
 from tx.failures import InvalidSpec
 from tx.specs import check_spec
-from wire.gradchain.fl.v1 import packet_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.support.federation import ShardRound
+    from wire.gradchain.fl.v1 import packet_pb2
 
 
 @pytest.fixture

@@ -5,26 +5,25 @@ from __future__ import annotations
 import errno
 import os
 import resource
-import threading
 from dataclasses import replace
 from hashlib import sha256
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from abci_app import server as server_module
 from abci_app.errors import ApplicationFailed, DiskFull
 from abci_app.nodehome import load_config
 from abci_app.process import read_pid_file
 from abci_app.rpc import CometRpc
 from abci_app.segments import Blob, SegmentStore
-from abci_app.server import Server
 from abci_app.store import open_store
-from tests.support.abci import Peer
+from tests.support.abci import AbciClient, run_server
 from tests.support.chain_home import height_of, make_hub_home, wait_for_blocks
 from tests.support.cramped_app import LIMIT_FILE
 from tests.support.failing_app import FailingApplication
 from tests.support.localnet import PATIENCE_S, QUICK, eventually, running_node
+from wire.tendermint.abci import types_pb2
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,24 +94,18 @@ def make_blob(data: bytes) -> Blob:
 
 
 def test_a_log_that_finds_no_room_does_not_keep_a_failure_from_ending_the_server(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def refuse(*_: object, **__: object) -> NoReturn:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(server_module.LOG, "critical", refuse)
-    server = Server(FailingApplication(), f"unix://{tmp_path}/abci.sock")
-    ended: list[Exception] = []
+    def take(*_: object, **__: object) -> None:
+        pass
 
-    def run() -> None:
-        try:
-            server.serve_forever()
-        except ApplicationFailed as failure:
-            ended.append(failure)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    with Peer(server.address) as peer:
-        assert peer.ask("finalize_block") == "exception"
-    thread.join(PATIENCE_S)
-    assert [type(failure) for failure in ended] == [ApplicationFailed]
+    log = SimpleNamespace(info=take, warning=take, error=take, critical=refuse)
+    monkeypatch.setattr("abci_app.server.LOG", log)
+    request = types_pb2.Request(finalize_block=types_pb2.RequestFinalizeBlock(height=1))
+    with run_server(FailingApplication()) as running, AbciClient(running.address) as client:
+        assert client.call(request).WhichOneof("value") == "exception"
+        running.join()
+        assert isinstance(running.failure, ApplicationFailed)

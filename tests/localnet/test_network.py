@@ -14,6 +14,7 @@ import pytest
 
 from abci_app.client import ChainConnection
 from abci_app.errors import EndpointUnreachable, PortInUse
+from abci_app.nodehome import lock_home
 from abci_app.nodestate import read_state
 from abci_app.process import ProcessId, identify, is_alive, read_pid_file
 from abci_app.supervisor import PROCESS_KINDS
@@ -194,6 +195,33 @@ def test_a_port_that_was_taken_meanwhile_is_named(tmp_path: Path) -> None:
         with pytest.raises(PortInUse, match=str(endpoint.port)):
             localnet.start()
     assert not localnet.is_running
+
+
+@pytest.mark.parametrize("detach", [True, False])
+def test_a_supervisor_that_cannot_start_says_why(tmp_path: Path, detach: bool) -> None:
+    use_real_cometbft()
+    localnet = Localnet.create(build_manifest(), tmp_path)
+    with lock_home(localnet.nodes[0].home), pytest.raises(StartFailed, match="expected no node on"):
+        localnet.start(detach=detach)
+    assert not localnet.is_running
+    localnet.stop()
+
+
+def test_a_detached_localnet_outlives_its_starter_and_can_be_stopped_by_another(tmp_path: Path) -> None:
+    use_real_cometbft()
+    Localnet.create(build_manifest(), tmp_path)
+    program = (
+        "import sys; from pathlib import Path; from localnet.network import Localnet;"
+        "Localnet.open(Path(sys.argv[1])).start()"
+    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], cwd=ROOT, check=True)
+    localnet = Localnet.open(tmp_path)
+    try:
+        localnet.wait_ready()
+        processes = list_pids(localnet)
+    finally:
+        localnet.stop()
+    assert not any(map(is_alive, processes))
 
 
 def test_a_node_that_cannot_start_ends_the_wait_with_its_log(

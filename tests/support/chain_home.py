@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from tx.keys import SigningKey
 
 
-def make_hub_home(path: Path, *, app: str = "", comet: CometSettings = QUICK, block_bytes: int = 0) -> NodeHome:
+def make_hub_home(
+    path: Path, *, app: str = "", comet: CometSettings = QUICK, block_bytes: int = 0
+) -> NodeHome:
     """Make the home; `block_bytes` puts a smaller limit into the genesis than the settings allow for."""
     home = NodeHome(path)
     rpc, p2p, grpc = free_ports(3)

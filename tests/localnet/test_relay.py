@@ -1,0 +1,53 @@
+"""The configuration that a localnet writes for its relayer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from localnet.manifest import load_manifest
+from localnet.network import Localnet
+from localnet.relay import ensure_relayer_config
+from relayer.config import load_config
+from tests.support.localnet import build_manifest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_it_names_all_nodes_and_the_keys_of_the_localnet(tmp_path: Path) -> None:
+    localnet = Localnet.create(load_manifest("default"), tmp_path / "net")
+    path = ensure_relayer_config(localnet)
+    assert path is not None
+    config = load_config(path)
+    assert [chain.chain_id for chain in (config.hub, *config.shards)] == ["hub", "shard-0", "shard-1"]
+    assert [node.rpc for node in config.hub.nodes] == list(localnet.chains["hub"].rpc_urls)
+    assert [node.grpc for node in config.shards[1].nodes] == list(localnet.chains["shard-1"].grpc_addresses)
+    assert config.hub.key_file == localnet.key_path("relayer")
+    assert config.journal.parent == path.parent
+
+
+def test_what_a_user_has_changed_is_left_alone(tmp_path: Path) -> None:
+    localnet = Localnet.create(load_manifest("small"), tmp_path / "net")
+    path = ensure_relayer_config(localnet)
+    assert path is not None
+    path.write_text("mine")
+    assert ensure_relayer_config(localnet) == path
+    assert path.read_text() == "mine"
+
+
+def test_a_localnet_without_a_hub_has_none(tmp_path: Path) -> None:
+    localnet = Localnet.create(build_manifest(chains=2), tmp_path / "net")
+    assert ensure_relayer_config(localnet) is None
+    assert not (localnet.directory / "relayer").exists()
+
+
+def test_a_reset_forgets_what_was_relayed_but_keeps_the_configuration(tmp_path: Path) -> None:
+    localnet = Localnet.create(load_manifest("small"), tmp_path / "net")
+    path = ensure_relayer_config(localnet)
+    assert path is not None
+    journals = [path.parent / f"relayer.db{suffix}" for suffix in ("", "-wal", "-shm")]
+    for journal in journals:
+        journal.touch()
+    localnet.reset()
+    assert path.exists()
+    assert not any(journal.exists() for journal in journals)
