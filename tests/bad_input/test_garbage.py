@@ -216,7 +216,7 @@ def send_rivals(home: NodeHome) -> list[bytes] | None:
 @pytest.mark.parametrize("method", QUESTIONS)
 def test_odd_questions_over_grpc_are_answered_or_refused(home: NodeHome, method: str) -> None:
     with connect(home) as channel:
-        call = channel.unary_unary(method)
+        call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(method)
         for request in QUESTIONS[method]:
             with suppress(grpc.RpcError):
                 call(request.SerializeToString(), timeout=60)
