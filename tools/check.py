@@ -49,6 +49,7 @@ STAGES = (
             (PYTHON, "tools/proto.py", "--check"),
             (PYTHON, "tools/errors_doc.py", "--check"),
             (PYTHON, "tools/cli_doc.py", "--check"),
+            (PYTHON, "tools/spec_check.py"),
             (PYTHON, "tools/lock_check.py"),
         ),
     ),

@@ -165,7 +165,7 @@ def decode_state(data: bytes) -> KvState:
     """
     try:
         state = _decode(data)
-    except struct.error:
+    except (struct.error, OverflowError):  # a length beyond the bytes, and beyond what an offset can hold
         raise CorruptState(f"expected an encoded state, got {len(data)} bytes that end too early") from None
     if encode_state(state) != data:
         raise CorruptState(f"expected an encoded state, got {len(data)} bytes in another form")

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import base64
 import sqlite3
+import struct
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from abci_app.errors import CorruptState, HomeLocked
@@ -64,6 +65,9 @@ def test_a_state_comes_back_from_its_encoding(state: KvState) -> None:
 
 
 @given(st.binary(max_size=120))
+@example(struct.pack(">QQQQ", 0, 1, 2**63, 0))
+@example(struct.pack(">QQQQQ", 0, 0, 1, 2**64 - 1, 2**64 - 1))
+@example(struct.pack(">QQQQQQ", 0, 0, 2, 2**64 - 1, 0, 0))
 def test_bytes_that_encode_no_state_are_refused(data: bytes) -> None:
     try:
         state = decode_state(data)

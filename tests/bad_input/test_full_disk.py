@@ -57,7 +57,9 @@ def test_a_node_on_a_full_disk_ends_with_an_error_and_goes_on_when_there_is_room
         eventually(lambda: written_bytes(home) > ROOM, "a database that is larger than the room")
         cramp(home)
         assert node.wait(PATIENCE_S) != 0
-    assert "[node/20]" in home.log_file("app").read_text()
+    said = [line for line in home.log_file("app").read_text().splitlines() if line.startswith("error: ")]
+    assert said
+    assert all(line.endswith("[node/20]") for line in said)
     assert "[node/47]" in home.log_file("test").read_text()
     with open_store(home.app_directory) as store:
         store.verify_content()
