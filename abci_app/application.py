@@ -92,7 +92,7 @@ class ChainApplication(BaseApplication):
     def info(self, request: types_pb2.RequestInfo) -> types_pb2.ResponseInfo:
         """Tell CometBFT how far the state is; it replays the rest."""
         snapshot = self.store.latest()
-        LOG.info("handshake", height=snapshot.height, comet_version=request.version)
+        LOG.debug("handshake", height=snapshot.height, comet_version=request.version)
         return types_pb2.ResponseInfo(
             data=f"gradchain-{self.definition.kind}",
             version=VERSION,

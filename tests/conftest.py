@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+
 from hypothesis import settings
 
 # How long an example takes depends on what else the machine does: no test may fail because of it.
 settings.register_profile("gradchain", deadline=None)
 settings.load_profile("gradchain")
+
+
+def pytest_configure() -> None:
+    """Let tests interrupt what they start: a shell starts what it runs in the background with SIGINT ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.comet_node import CometNode, join_nodes, pick
-from tests.support.processes import PATIENCE_S, wait_for
+from tests.support.waiting import PATIENCE_S, eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,7 +91,7 @@ def test_a_validator_is_added_and_removed_by_transactions(homes: Path) -> None:
         node.start()
 
         def powers(height: int) -> list[str]:
-            answer = wait_for(lambda: node.try_call("validators", height=str(height)), "validators")
+            answer = eventually(lambda: node.try_call("validators", height=str(height)), "validators")
             assert isinstance(answer, dict)
             return [validator["voting_power"] for validator in answer["validators"]]
 
@@ -134,7 +134,7 @@ def test_a_fresh_node_syncs_its_state_from_a_running_one(homes: Path) -> None:
             source.send(f"large{number}={value}{number}")
         while source.height() < interval + 3:
             source.send(f"height={source.height()}")
-        block = wait_for(lambda: source.try_call("block", height="1"), "the first block")
+        block = eventually(lambda: source.try_call("block", height="1"), "the first block")
         fresh.configure(
             {
                 "statesync.enable": "true",

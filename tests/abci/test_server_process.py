@@ -7,7 +7,8 @@ import pytest
 
 from tests.support.abci import FLUSH
 from tests.support.abci_requests import finalize_block
-from tests.support.processes import PATIENCE_S, connect_to, python_module, run_process
+from tests.support.processes import connect_to, python_module, run_process
+from tests.support.waiting import PATIENCE_S
 from wire.tendermint.abci.types_pb2 import Request, RequestCommit, RequestInfo
 
 if TYPE_CHECKING:

@@ -22,7 +22,8 @@ from tests.support.abci import AbciClient, run_server
 from tests.support.chain_home import height_of, make_hub_home, wait_for_blocks
 from tests.support.cramped_app import LIMIT_FILE
 from tests.support.failing_app import FailingApplication
-from tests.support.localnet import PATIENCE_S, QUICK, eventually, running_node
+from tests.support.localnet import QUICK, running_node
+from tests.support.waiting import PATIENCE_S, eventually
 from wire.tendermint.abci import types_pb2
 
 if TYPE_CHECKING:

@@ -20,7 +20,8 @@ from hub.errors import InsufficientBalance
 from tests.support.bad_transactions import bad_transactions, transfer
 from tests.support.chain_home import make_hub_home, sign_now, wait_for_blocks
 from tests.support.hub import CREATOR
-from tests.support.localnet import eventually, running_node
+from tests.support.localnet import running_node
+from tests.support.waiting import eventually
 from wire.gradchain.hub.v1 import query_pb2 as hub_query
 from wire.gradchain.hub.v1 import query_pb2_grpc as hub_query_grpc
 from wire.gradchain.ibc.v1 import query_pb2 as ibc_query

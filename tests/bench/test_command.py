@@ -12,8 +12,9 @@ from click.testing import CliRunner
 
 from bench.main import bench_command
 from bench.registry import ROWS, Row
-from tests.support.localnet import eventually, use_real_cometbft
+from tests.support.localnet import use_real_cometbft
 from tests.support.tools import ROOT
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ from aggregation.model import encode_model, model_root, to_fixed
 from tests.support.e2e import require_kinds
 from tests.support.e2e_by_hand import HANDS, PARTICIPANTS, PlayedRound, play_round
 from tests.support.e2e_network import small_network
-from tests.support.processes import wait_for
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -144,7 +144,7 @@ def test_a_localnet_that_is_taken_down_leaves_no_process_behind(tmp_path: Path) 
         assert own.console.text("localnet", "up", "--network", str(tmp_path / "small.toml"))
         assert own.console.trail.list_processes() == before
         journal = own.localnet.directory / "relayer" / "relayer.db"
-        wait_for(lambda: journal.exists() or None, "the relayer's journal")
+        eventually(lambda: journal.exists() or None, "the relayer's journal")
     assert own.console.trail.list_processes() == {}
     assert "stopped" in own.console.text("localnet", "status")
     assert own.console.text("localnet", "down") == "was not running\n"

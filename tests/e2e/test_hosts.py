@@ -14,8 +14,8 @@ import pytest
 from participant.connect import connect
 from participant.errors import UnverifiedData
 from tests.support.e2e import Console, finish
-from tests.support.localnet import free_ports
-from tests.support.processes import wait_for
+from tests.support.ports import free_ports
+from tests.support.waiting import eventually
 from tx.paths import model_root_key
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def test_chains_made_by_hand_on_several_hosts_are_linked_and_serve(tmp_path: Pat
         for host in (first, second, third):
             stack.enter_context(running(console, host))
         for host in (first, third):
-            wait_for(lambda host=host: look_at(console, host), f"a block of {host.name}")  # type: ignore[misc]
+            eventually(lambda host=host: look_at(console, host), f"a block of {host.name}")  # type: ignore[misc]
         config = write_relayer_config(
             tmp_path / "relayer.toml", console.home / "keys", [first, second], third
         )
@@ -157,7 +157,7 @@ def test_chains_made_by_hand_on_several_hosts_are_linked_and_serve(tmp_path: Pat
         ) as own:
             assert own.hub.connection.address == first.grpc
         with running(console, reader):
-            wait_for(lambda: find_balance(console, reader, "treasury") == 5 or None, "the transfer")
+            eventually(lambda: find_balance(console, reader, "treasury") == 5 or None, "the transfer")
             own = connect(
                 hub=[reader.grpc, first.grpc], shards=[third.grpc], genesis=genesis, key=key_file(console)
             )
@@ -170,7 +170,7 @@ def test_chains_made_by_hand_on_several_hosts_are_linked_and_serve(tmp_path: Pat
 
     assert console.trail.list_processes() == {}
     with running(console, third):
-        status = wait_for(lambda: look_at(console, third), "the shard")
+        status = eventually(lambda: look_at(console, third), "the shard")
         assert int(str(status["height"])) > 1, "it goes on where it was"
 
 

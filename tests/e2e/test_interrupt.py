@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.e2e import Console, finish, read_lines, require_kinds
-from tests.support.processes import wait_for
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     import subprocess
@@ -33,7 +33,7 @@ def wait_for_process(trail: Trail, name: str) -> None:
     def look() -> bool | None:
         return True if any(name in line for line in trail.list_processes().values()) else None
 
-    wait_for(look, f"a process {name}")
+    eventually(look, f"a process {name}")
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,9 @@ from participant.journal import Identity, ParticipantJournal
 from participant.tasks import build_spec
 from tests.support.e2e import finish, read_lines
 from tests.support.e2e_participant import build_module
-from tests.support.localnet import free_ports
 from tests.support.lying_node import LyingNode
-from tests.support.processes import wait_for
+from tests.support.ports import free_ports
+from tests.support.waiting import eventually
 from tx.keys import format_address
 from wire.gradchain.hub.v1 import query_pb2 as hub_query
 from wire.gradchain.node.v1 import query_pb2 as node_query
@@ -250,7 +250,7 @@ def test_a_shard_is_found_whose_node_did_not_answer_at_first(network: SmallNetwo
             directory["shard-1"]
         assert list(directory) == ["shard-0"]
         node = LyingNode(late, port=port)
-        found = wait_for(lambda: directory.get("shard-1"), "the shard")
+        found = eventually(lambda: directory.get("shard-1"), "the shard")
         assert found.addresses == [node.address]
         assert set(directory) == {"shard-0", "shard-1"}
     finally:

@@ -22,14 +22,9 @@ from localnet.errors import StartFailed, StillRunning
 from localnet.manifest import load_manifest
 from localnet.network import Localnet
 from localnet.status import check_agreement, collect_reports
-from tests.support.localnet import (
-    build_manifest,
-    eventually,
-    running_localnet,
-    use_real_cometbft,
-    write_fake_cometbft,
-)
+from tests.support.localnet import build_manifest, running_localnet, use_real_cometbft, write_fake_cometbft
 from tests.support.tools import ROOT
+from tests.support.waiting import eventually
 from wire.gradchain.node.v1 import query_pb2, query_pb2_grpc
 
 if TYPE_CHECKING:

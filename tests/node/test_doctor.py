@@ -10,13 +10,8 @@ from abci_app.comet_binary import BINARY_VARIABLE
 from abci_app.doctor import Check, Examination, examine
 from abci_app.errors import HomeInvalid, HomeMissing
 from abci_app.nodehome import NodeHome, load_config
-from tests.support.localnet import (
-    eventually,
-    make_kvstore_home,
-    running_node,
-    use_real_cometbft,
-    write_fake_cometbft,
-)
+from tests.support.localnet import make_kvstore_home, running_node, use_real_cometbft, write_fake_cometbft
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,9 @@ from click.testing import CliRunner
 from abci_app.errors import EndpointUnreachable, HomeExists, HomeInvalid, HomeMissing, NodeUnavailable
 from abci_app.nodecli import node_group
 from abci_app.nodehome import NodeHome, load_config
-from tests.support.localnet import eventually, free_ports, make_kvstore_home, running_node, use_real_cometbft
+from tests.support.localnet import make_kvstore_home, running_node, use_real_cometbft
+from tests.support.ports import free_ports
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path

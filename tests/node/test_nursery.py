@@ -12,7 +12,7 @@ from abci_app.nursery import Nursery, NurseryPool
 from abci_app.process import identify, is_alive, send_group_signal
 from abci_app.supervisor import child_environment
 from localnet.daemon import PRELOADED
-from tests.support.localnet import eventually
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,8 +18,8 @@ from abci_app.process import (
     spawn,
     write_pid_file,
 )
-from tests.support.localnet import eventually
 from tests.support.tools import ROOT
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -25,7 +25,7 @@ from abci_app.errors import (
 from abci_app.rpc import CometRpc, check_url
 from abci_app.rpc_answers import BroadcastOutcome, ExecutedTx
 from abci_app.rpc_async import AsyncCometRpc
-from tests.support.localnet import free_ports
+from tests.support.ports import free_ports
 from tests.support.rpc_server import Reply, build_error, build_result, running_rpc_server
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from abci_app.nodehome import load_config
 from abci_app.process import read_pid_file
 from abci_app.rpc import CometRpc
 from abci_app.rpc_async import AsyncCometRpc
-from tests.support.localnet import eventually, make_kvstore_home, running_node
+from tests.support.localnet import make_kvstore_home, running_node
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

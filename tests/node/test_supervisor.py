@@ -28,13 +28,13 @@ from abci_app.supervisor import (
     run_node,
 )
 from tests.support.localnet import (
-    eventually,
     make_kvstore_home,
     running_node,
     start_python,
     use_real_cometbft,
     write_fake_cometbft,
 )
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path

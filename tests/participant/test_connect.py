@@ -18,7 +18,7 @@ from participant.tasks import build_spec
 from participant.trust import read_genesis
 from participant.verified import VerifiedHub, locate_rpc
 from tests.support.hub import CREATOR, HUB_CHAIN
-from tests.support.localnet import free_ports
+from tests.support.ports import free_ports
 from tests.support.served import ServedHub
 from tests.support.shard_rounds import SHARD_CHAIN
 from tx.failures import InvalidSpec

@@ -19,9 +19,10 @@ from abci_app.endpoint import Endpoint
 from relayer.cli import relayer_group
 from relayer.config import format_config
 from relayer.errors import ConfigMissing
-from tests.support.localnet import eventually, free_ports
+from tests.support.ports import free_ports
 from tests.support.relayer import ended, received, running_pair
 from tests.support.tools import ROOT
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

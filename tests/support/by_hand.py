@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,12 +55,9 @@ def train_by_hand(base: Path, trained: Path, step: float) -> None:
         np.savez(trained, **{name: stored[name] + np.float32(step) for name in stored.files})
 
 
-def poll_for_round(cli: Cli, task: int, patience_s: float = 60.0) -> None:
+def poll_for_round(cli: Cli, task: int) -> None:
     """Wait until the hub of a real network has opened the first round of a task."""
-    deadline = time.monotonic() + patience_s
-    while cli.json("task", "show", str(task))["round"] == 0:
-        assert time.monotonic() < deadline, f"task {task} has no round"
-        time.sleep(0.2)
+    eventually(lambda: cli.json("task", "show", str(task))["round"] != 0, f"a round of task {task}")
 
 
 def take_part(

@@ -13,8 +13,10 @@ from abci_app.errors import EndpointUnreachable, NodeError
 from abci_app.nodehome import NodeConfig, NodeHome, choose_socket, load_config, make_home
 from abci_app.rpc import CometRpc
 from tests.support.hub import HUB_CHAIN, genesis_state
-from tests.support.localnet import QUICK, build_node_keys, eventually, free_ports
+from tests.support.localnet import QUICK, build_node_keys
+from tests.support.ports import free_ports
 from tests.support.txs import SECOND_NS
+from tests.support.waiting import eventually
 from tx.envelope import make_tx
 
 if TYPE_CHECKING:

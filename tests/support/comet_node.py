@@ -12,8 +12,10 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 from urllib.error import HTTPError, URLError
 
-from tests.support.processes import PATIENCE_S, connect_to, free_ports, python_module, run_process, wait_for
+from tests.support.ports import free_ports
+from tests.support.processes import connect_to, python_module, run_process
 from tests.support.tools import require_tool
+from tests.support.waiting import PATIENCE_S, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -141,7 +143,7 @@ class CometNode:
 
     def height(self) -> int:
         """Return the height of the last block, once the node answers."""
-        status = wait_for(lambda: self.try_call("status"), "a node that answers")
+        status = eventually(lambda: self.try_call("status"), "a node that answers")
         return int(pick(status, "sync_info", "latest_block_height"))
 
     def is_catching_up(self) -> bool:
@@ -152,11 +154,11 @@ class CometNode:
 
     def wait_for_height(self, height: int) -> None:
         """Wait until the node has a block."""
-        wait_for(lambda: True if self.height() >= height else None, f"a block {height}")
+        eventually(lambda: True if self.height() >= height else None, f"a block {height}")
 
     def send(self, tx: str) -> int:
         """Send a transaction, wait until it is committed, and return its height."""
-        wait_for(lambda: None if self.is_catching_up() else True, "a node that has caught up")
+        eventually(lambda: None if self.is_catching_up() else True, "a node that has caught up")
         answer = self.call("broadcast_tx_commit", tx=f'"{tx}"')
         assert isinstance(answer, dict)
         assert (answer["check_tx"]["code"], answer["tx_result"]["code"]) == (0, 0), answer
@@ -165,14 +167,14 @@ class CometNode:
     def query(self, data: str, path: str = "") -> str | None:
         """Return the application's value of a key, once the node answers."""
         parameters = {"data": f'"{data}"', "path": f'"{path}"'}
-        answer = wait_for(lambda: self.try_call("abci_query", **parameters), "an answer")
+        answer = eventually(lambda: self.try_call("abci_query", **parameters), "an answer")
         assert isinstance(answer, dict)
         value = answer["response"]["value"]
         return None if value is None else base64.b64decode(value).decode()
 
     def app_state(self) -> tuple[int, str]:
         """Return height and app hash of the application, the latter in hexadecimal."""
-        info = wait_for(lambda: self.try_call("abci_info"), "an answer")
+        info = eventually(lambda: self.try_call("abci_info"), "an answer")
         assert isinstance(info, dict)
         response = info["response"]
         app_hash = base64.b64decode(pick(response, "last_block_app_hash")).hex().upper()
@@ -180,7 +182,7 @@ class CometNode:
 
     def header(self, height: int) -> dict[str, object]:
         """Return a block's header."""
-        answer = wait_for(lambda: self.try_call("header", height=str(height)), "a header")
+        answer = eventually(lambda: self.try_call("header", height=str(height)), "a header")
         assert isinstance(answer, dict)
         header = answer["header"]
         assert isinstance(header, dict)
@@ -195,7 +197,7 @@ class CometNode:
                 return None
             return (height, app_hash) if self.header(height)["app_hash"] == app_hash else None
 
-        return wait_for(look, "an idle chain")
+        return eventually(look, "an idle chain")
 
     def __enter__(self) -> Self:
         return self

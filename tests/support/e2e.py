@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import psutil
 
-from tests.support.processes import wait_for
 from tests.support.tools import ROOT, require_tool
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -81,7 +81,7 @@ class Trail:
 
     def wait_until_gone(self) -> None:
         """Wait until nothing runs any more: what the kernel ends takes a moment."""
-        wait_for(lambda: None if self.list_processes() else True, "the end of all processes")
+        eventually(lambda: None if self.list_processes() else True, "the end of all processes")
 
 
 @dataclass(frozen=True, slots=True)

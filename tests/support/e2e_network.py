@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from localnet.manifest import NETWORKS
 from localnet.network import Localnet
 from tests.support.e2e import Console, Trail, finish
-from tests.support.processes import wait_for
 from tests.support.tools import ROOT
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -133,4 +133,4 @@ def wait_for_round(console: Console, task: int, number: int) -> dict[str, object
         view = console.view("task", "show", str(task))
         return view if int(str(view["round"])) >= number else None
 
-    return wait_for(look, f"round {number} of task {task}")
+    return eventually(look, f"round {number} of task {task}")

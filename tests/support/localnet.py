@@ -9,59 +9,29 @@ import sys
 import time
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from abci_app.comet import LOCALNET
 from abci_app.comet_binary import BINARY_VARIABLE
 from abci_app.comet_home import Genesis, GenesisValidator, NodeKeys, format_genesis
 from abci_app.endpoint import Endpoint
 from abci_app.nodehome import NodeConfig, NodeHome, choose_socket, make_home
-from abci_app.probe import is_port_free
 from localnet.manifest import parse_manifest
 from localnet.network import Localnet
-from localnet.ports import ANY_LOW, ANY_SPAN
+from tests.support.ports import free_ports
 from tests.support.tools import ROOT, require_tool
+from tests.support.waiting import PATIENCE_S
 from tx.keys import SigningKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from localnet.manifest import Manifest
     from localnet.status import NodeReport
 
-T = TypeVar("T")
-
 QUICK = replace(LOCALNET, timeout_commit_ms=50, empty_block_interval_ms=300)
 """Settings for tests that wait for blocks."""
-
-PATIENCE_S = 120.0
-"""How long a test waits for what must come, before it fails."""
-
-
-def eventually(look: Callable[[], T | None], what: str) -> T:
-    """Return the first result that is neither None nor False."""
-    deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline:
-        found = look()
-        if found is not None and found is not False:
-            return found
-        time.sleep(0.02)
-    raise AssertionError(f"expected {what} within {PATIENCE_S:g} s")
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that nothing listens on at present.
-
-    They lie below those of outgoing connections.  Among those a client that waits for its server can connect to
-    itself, and so take the very port that it waits for.
-    """
-    found: list[int] = []
-    while len(found) < count:
-        port = ANY_LOW + int.from_bytes(os.urandom(4), "big") % ANY_SPAN
-        if port not in found and is_port_free(Endpoint("127.0.0.1", port)):
-            found.append(port)
-    return found
 
 
 def build_kvstore_config(home: NodeHome, name: str = "alone") -> NodeConfig:

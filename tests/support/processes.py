@@ -3,35 +3,18 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
-import time
-from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from tests.support.abci import AbciClient
 from tests.support.tools import ROOT
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
-
-T = TypeVar("T")
-
-PATIENCE_S = 120.0
-"""How long a test waits for what must come, before it fails."""
-
-
-def wait_for(look: Callable[[], T | None], what: str) -> T:
-    """Return the first result that is not None."""
-    limit = time.monotonic() + PATIENCE_S
-    while time.monotonic() < limit:
-        found = look()
-        if found is not None:
-            return found
-        time.sleep(0.02)
-    raise AssertionError(f"expected {what} within {PATIENCE_S:g} s")
 
 
 @contextmanager
@@ -69,13 +52,4 @@ def connect_to(address: str, process: subprocess.Popen[bytes]) -> AbciClient:
         except (ConnectionRefusedError, FileNotFoundError):
             return None
 
-    return wait_for(look, f"a server at {address}")
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that nothing listens on at present."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for item in sockets:
-            item.bind(("127.0.0.1", 0))
-        return [item.getsockname()[1] for item in sockets]
+    return eventually(look, f"a server at {address}")
