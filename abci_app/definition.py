@@ -33,8 +33,11 @@ class MessageHandler(Generic[MessageT]):
     """Public keys that must sign; raises `AppError` when a field is malformed."""
     check_stateless: Callable[[MessageT], None]
     """Checks that need no state; raises `AppError`."""
-    handle: Callable[[TxContext, StateWriter, MessageT], None]
-    """Parse, authorise, check, write, emit; raises `AppError` before the first write."""
+    handle: Callable[[TxContext, StateWriter, MessageT], Message | None]
+    """Parse, authorise, check, write, emit; raises `AppError` before the first write.
+
+    What it returns becomes part of the transaction's data, for whoever submitted it.
+    """
 
     @property
     def type_url(self) -> str:

@@ -17,9 +17,10 @@ from abci_app.errors import (
     UnknownMessageType,
 )
 from abci_app.state import BULK, Overlay, StateReader
-from tx.codec import decode_canonical
+from tx.codec import decode_canonical, encode
 from tx.envelope import ParsedBundle, ParsedTx, check_body, parse_envelope, verify_signatures
 from tx.errors import AppError
+from wire.gradchain.tx.v1.tx_pb2 import MessageResults
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -135,12 +136,18 @@ def _execute_account_tx(
         for check in (app.check_messages, app.check_admission if admission else None):
             if check is not None:
                 check(block, overlay, [item.message for item in messages])
-        for item in messages:
-            item.handler.handle(ctx, overlay, item.message)
+        given = [item.handler.handle(ctx, overlay, item.message) for item in messages]
     except AppError as error:
         return failed_result(error)
     overlay.merge()
-    return TxResult(events=tuple(ctx.events))
+    return TxResult(data=encode_results(given), events=tuple(ctx.events))
+
+
+def encode_results(given: Sequence[Message | None]) -> bytes:
+    """Return the data of a transaction: a `MessageResults`, or nothing where no message gives anything back."""
+    if all(result is None for result in given):
+        return b""
+    return encode(MessageResults(values=[b"" if result is None else encode(result) for result in given]))
 
 
 def bitmap(flags: Sequence[bool]) -> bytes:

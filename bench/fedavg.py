@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from localnet.demo.options import DemoOptions
-from localnet.demo.setup import build_spec
+from localnet.demo.setup import describe_task
 from participant.baseline import run_baseline
 from participant.data import load_digits, split_digits
 
@@ -24,7 +24,7 @@ def main(arguments: list[str]) -> int:
     result = Path(arguments[3])
     torch.set_num_threads(1)
     federation = split_digits(load_digits(), participants, seed=seed)
-    spec = build_spec(
+    spec = describe_task(
         DemoOptions(directory=result.parent, participants=participants, rounds=rounds, seed=seed)
     )
     # The first use of torch's optimisers loads much of it; the demo's first round is not counted either.

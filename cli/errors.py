@@ -90,14 +90,6 @@ class OutputExists(CliError):
     EXIT = Exit.ENVIRONMENT
 
 
-class NotInTime(CliError):
-    """What was waited for did not happen in time.  It may still happen."""
-
-    CODE = 6
-    CURE = "Look at the state again later, or give a longer --timeout."
-    EXIT = Exit.UNREACHABLE
-
-
 class UploadPointless(CliError):
     """The task waits for no model, or for another one than the file holds."""
 

@@ -11,13 +11,14 @@ import numpy as np
 
 from aggregation.model import encode_model, model_chunks, to_float
 from cli.files import check_new
-from cli.hubclient import get_round, get_task
+from cli.hubclient import get_round
 from cli.options import task_option, with_network
 from cli.output import show
 from cli.params import ROUND
 from cli.proofs import check_spec, verify_info
 from cli.weights import check_suffix, write_weights
 from participant.errors import UnverifiedData
+from participant.tasks import get_task
 
 if TYPE_CHECKING:
     from cli.context import Session
@@ -125,7 +126,7 @@ def _prove_round(
       UnverifiedData: the chain proves another record.
 
     """
-    if round_number is None and not get_task(session, task).round:
+    if round_number is None and not get_task(session.hub(), task).round:
         return None
     info = get_round(session, task, round_number, None).info
     if info.task != task or round_number not in (None, info.round):

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from cli.hubclient import get_round, get_task
+from cli.hubclient import get_round
 from cli.names import round_status, shard_round_status, task_status
 from cli.options import task_option, with_network
 from cli.output import show, show_line
 from cli.params import ATTEMPT, ROUND
+from participant.tasks import get_task
 from wire.gradchain.hub.v1 import query_pb2
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ def watch_rounds(session: Session, task_number: int, until: int | None) -> Itera
     seen: dict[int, RoundEvent] = {}
     first = 0
     while True:
-        task = get_task(session, task_number)
+        task = get_task(session.hub(), task_number)
         first = first or max(1, min(task.round, until or task.round))
         for number in range(first, task.round + 1):
             found = get_round(session, task_number, number, None)

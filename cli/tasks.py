@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from cli.hubclient import (
-    check_uploadable,
-    create_task,
-    encode_initial,
-    get_task,
-    list_tasks,
-    upload_model,
-    wait_until_uploaded,
-)
+from cli.hubclient import check_uploadable
 from cli.names import task_status
 from cli.options import with_key, with_network
 from cli.output import show
 from cli.params import TASK
 from cli.taskfile import read_spec
 from cli.weights import describe_weights, draw_weights, read_weights
+from participant.tasks import (
+    create_task,
+    encode_initial,
+    get_task,
+    list_tasks,
+    upload_model,
+    wait_until_open,
+)
 from participant.tensors import state_to_vector
 from tx.errors import AppError
 from tx.keys import format_address
@@ -204,12 +204,12 @@ def create_command(session: Session, file: Path, model: Path | None, seed: int |
     """
     spec, vector = load_task(file, model, seed)
     encoded, root = encode_initial(vector)
-    key = session.key()
-    number = create_task(session, key, spec, root)
+    key, hub, chain_id = session.key(), session.hub(), session.hub_chain_id()
+    number = create_task(hub, chain_id, key, spec, root)
     try:
         # A model that another task has brought before is there already; sending it again does no harm.
-        upload_model(session, key, number, encoded)
-        task = wait_until_uploaded(session, number)
+        upload_model(hub, chain_id, key, number, encoded)
+        task = wait_until_open(hub, number)
     except (AppError, KeyboardInterrupt):
         click.echo(
             f"note: task {number} exists and waits for its model: `gradchain task upload` sends the rest",
@@ -232,9 +232,10 @@ def upload_command(session: Session, file: Path, number: int, model: Path | None
     """
     _, vector = load_task(file, model, seed)
     encoded, root = encode_initial(vector)
-    check_uploadable(get_task(session, number), root)
-    upload_model(session, session.key(), number, encoded)
-    show(_describe_created(wait_until_uploaded(session, number), encoded), as_json=session.as_json)
+    hub = session.hub()
+    check_uploadable(get_task(hub, number), root)
+    upload_model(hub, session.hub_chain_id(), session.key(), number, encoded)
+    show(_describe_created(wait_until_open(hub, number), encoded), as_json=session.as_json)
 
 
 def load_task(
@@ -284,7 +285,7 @@ def list_command(session: Session) -> None:
             parameters=task.spec.parameters,
             escrow=task.escrow,
         )
-        for task in list_tasks(session)
+        for task in list_tasks(session.hub())
     )
     show(TaskList(rows), as_json=session.as_json)
 
@@ -294,4 +295,4 @@ def list_command(session: Session) -> None:
 @with_network
 def show_command(session: Session, task: int) -> None:
     """Show a task, as a hub node describes it."""
-    show(describe_task(get_task(session, task)), as_json=session.as_json)
+    show(describe_task(get_task(session.hub(), task)), as_json=session.as_json)

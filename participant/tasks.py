@@ -1,4 +1,4 @@
-"""Creating a task: its spec, the message, the chunks of its first model, and waiting until the hub has all."""
+"""Tasks on the hub: looking at them, and creating one with its spec and the chunks of its first model."""
 
 from __future__ import annotations
 
@@ -6,16 +6,20 @@ import math
 import time
 from typing import TYPE_CHECKING, Final
 
+from google.protobuf.message import DecodeError
+
 from abci_app.errors import CommitTimeout
 from aggregation.merkle import merkle_path
 from aggregation.model import encode_model, model_chunks, model_root, to_fixed
+from participant.errors import UnverifiedData
 from participant.tensors import describe_tensors
 from tx.specs import check_spec
 from wire.gradchain.fl.v1 import task_pb2
 from wire.gradchain.hub.v1 import query_pb2, tx_pb2
+from wire.gradchain.tx.v1.tx_pb2 import MessageResults
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -99,20 +103,32 @@ def encode_initial(vector: NDArray[np.float32]) -> tuple[bytes, bytes]:
     return encoded, model_root(encoded)
 
 
+def get_task(connection: ChainConnection, task: int) -> query_pb2.Task:
+    """Return a task, as a node describes it.
+
+    Raises:
+      RemoteError: there is none of that number.
+      NodeUnavailable: no node answered.
+
+    """
+    request = query_pb2.GetTaskRequest(task=task)
+    return connection.hub(lambda stub: stub.GetTask(request, timeout=connection.timeout_s)).task
+
+
 def list_tasks(connection: ChainConnection) -> Iterator[query_pb2.Task]:
-    """Yield all tasks in the order of their numbers."""
-    start = 0
+    """Yield all tasks in the order of their numbers, as a node describes them."""
+    start = 1
     while True:
-        request = query_pb2.ListTasksRequest(start=start, limit=PAGE)
-        page = connection.hub(
-            lambda stub, request=request: stub.ListTasks(  # type: ignore[misc]
-                request, timeout=connection.timeout_s
-            )
-        ).tasks
-        if not page:
-            return
+        page = _list_page(connection, query_pb2.ListTasksRequest(start=start, limit=PAGE))
         yield from page
+        # A node that repeats itself must not keep us here for ever.
+        if not page or page[-1].task < start:
+            return
         start = page[-1].task + 1
+
+
+def _list_page(connection: ChainConnection, request: query_pb2.ListTasksRequest) -> Sequence[query_pb2.Task]:
+    return connection.hub(lambda stub: stub.ListTasks(request, timeout=connection.timeout_s)).tasks
 
 
 def create_task(
@@ -120,27 +136,22 @@ def create_task(
 ) -> int:
     """Create a task and return its number.
 
-    The chain does not tell the number to who submits, so the new task that is ours in every byte is looked for.
-
     Raises:
       RemoteError: the hub refused the task.
       NodeUnavailable: no node answered.
-      CommitTimeout: the task does not show.
+      UnverifiedData: the node says that the task exists, but not its number.
 
     """
-    known = max((task.task for task in list_tasks(connection)), default=0)
     message = tx_pb2.MsgCreateTask(creator=key.public_key, spec=spec, model_root=root)
-    connection.send(chain_id, [message], [key])
-    deadline = time.monotonic() + connection.timeout_s
-    while True:
-        # Another node than the one that committed the transaction may answer, and be behind.
-        for task in list_tasks(connection):
-            mine = (task.creator, task.model_root) == (key.public_key, root)
-            if task.task > known and mine and task.spec == spec:
-                return task.task
-        if time.monotonic() >= deadline:
-            raise CommitTimeout(f"expected a new task within {connection.timeout_s:g} s, got none")
-        time.sleep(POLL_S)
+    outcome = connection.send(chain_id, [message], [key])
+    try:
+        values = MessageResults.FromString(outcome.data).values
+        number = tx_pb2.MsgCreateTaskResult.FromString(values[0] if values else b"").task
+    except DecodeError:
+        number = 0
+    if not number:
+        raise UnverifiedData(f"expected the number of the new task, got the data {outcome.data[:64].hex()!r}")
+    return number
 
 
 def upload_model(
@@ -163,20 +174,19 @@ def upload_model(
         connection.send(chain_id, [message], [key])
 
 
-def wait_until_open(connection: ChainConnection, task: int) -> None:
-    """Wait until the hub has the whole initial model of a task, so that participants can register.
+def wait_until_open(connection: ChainConnection, task: int) -> query_pb2.Task:
+    """Wait until the hub has the whole initial model of a task, so that participants can register; return the task.
 
     Raises:
       NodeUnavailable: no node answered.
       CommitTimeout: it takes too long.
 
     """
-    request = query_pb2.GetTaskRequest(task=task)
     deadline = time.monotonic() + connection.timeout_s
     while True:
-        found = connection.hub(lambda stub: stub.GetTask(request, timeout=connection.timeout_s)).task
+        found = get_task(connection, task)
         if found.status != query_pb2.TASK_STATUS_UPLOADING:
-            return
+            return found
         if time.monotonic() >= deadline:
             raise CommitTimeout(
                 f"expected the model of task {task} within {connection.timeout_s:g} s, got a part"

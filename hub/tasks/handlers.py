@@ -58,8 +58,10 @@ def check_create_task(message: tx_pb2.MsgCreateTask) -> None:
         )
 
 
-def handle_create_task(ctx: TxContext, state: StateWriter, message: tx_pb2.MsgCreateTask) -> None:
-    """Create a task and take its budget out of the creator's account.
+def handle_create_task(
+    ctx: TxContext, state: StateWriter, message: tx_pb2.MsgCreateTask
+) -> tx_pb2.MsgCreateTaskResult:
+    """Create a task, take its budget out of the creator's account, and return its number.
 
     If another task has brought the same model already, nothing needs to be uploaded.
 
@@ -94,6 +96,7 @@ def handle_create_task(ctx: TxContext, state: StateWriter, message: tx_pb2.MsgCr
     if is_complete(state, task.model):
         task = begin_registering(ctx, state, task)
     add_task(state, task, spec)
+    return tx_pb2.MsgCreateTaskResult(task=task.number)
 
 
 def _check_within_params(spec: task_pb2.TaskSpec, params: HubParams) -> None:

@@ -16,7 +16,7 @@ LEARNING_RATE: Final = "0.2"
 EPOCHS: Final = 3
 BATCH_SIZE: Final = 32
 
-ROUND_DURATION_NS: Final = 120 * 1_000_000_000
+ROUND_SECONDS: Final = 120
 """Deadline of a round.  A round ends as soon as all have delivered, so this only bounds how long a fault can last."""
 
 

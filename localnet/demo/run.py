@@ -25,7 +25,7 @@ from localnet.demo.plot import draw_accuracy
 from localnet.demo.setup import (
     CREATOR,
     assign_workers,
-    build_spec,
+    describe_task,
     link_chains,
     participant_keys,
     publish_task,
@@ -188,7 +188,7 @@ class Demo:
         if options.tamper is not None:
             return
         with self._timed("baselines", "float FedAvg on the same data"):
-            hints = build_spec(options).training
+            hints = describe_task(options).training
             for by_examples in (False, True):
                 baseline = run_baseline(
                     federation, hints, seed=options.seed, rounds=options.rounds, by_examples=by_examples

@@ -12,15 +12,15 @@ from abci_app.client import ChainConnection
 from abci_app.keyfile import save_key
 from abci_app.nodehome import save_config
 from abci_app.supervisor import child_environment
-from localnet.demo.options import BATCH_SIZE, BUDGET, EPOCHS, LEARNING_RATE, ROUND_DURATION_NS, Tamper
+from localnet.demo.options import BATCH_SIZE, BUDGET, EPOCHS, LEARNING_RATE, ROUND_SECONDS, Tamper
 from localnet.errors import ChildFailed
 from localnet.keys import derive_key
 from localnet.manifest import parse_manifest
 from localnet.network import Localnet
 from localnet.relay import write_relayer_config
 from participant.digits import build_network
-from participant.tasks import create_task, encode_initial, upload_model
-from participant.tensors import describe_tensors, to_vector
+from participant.tasks import build_spec, create_task, encode_initial, upload_model
+from participant.tensors import to_vector
 from wire.gradchain.fl.v1 import task_pb2
 
 if TYPE_CHECKING:
@@ -131,25 +131,18 @@ def start_relayer(children: Children, config: Path) -> Child:
     return children.start("relayer", "relayer", "relayer.main", ["--config", str(config)])
 
 
-def build_spec(options: DemoOptions) -> task_pb2.TaskSpec:
+def describe_task(options: DemoOptions) -> task_pb2.TaskSpec:
     """Return the spec of the demo's task."""
-    network = build_network(options.seed)
-    tensors = describe_tensors(network)
-    return task_pb2.TaskSpec(
+    return build_spec(
+        build_network(options.seed),
         name="digits",
         description="Reads handwritten digits: 5,000 real MNIST images, split among the participants.",
         licence="Apache-2.0",
-        tensors=tensors,
-        parameters=len(to_vector(network)),
-        rule=task_pb2.Rule(mean=task_pb2.RuleMean()),
         rounds=options.rounds,
-        round_duration_ns=ROUND_DURATION_NS,
+        round_seconds=ROUND_SECONDS,
         min_shards=options.shards,
         min_participants=options.participants,
         budget=BUDGET,
-        start_scale=10,
-        max_staleness=2,
-        max_attempts=3,
         training=task_pb2.LocalTraining(
             optimiser="sgd",
             learning_rate=LEARNING_RATE,
@@ -163,7 +156,7 @@ def build_spec(options: DemoOptions) -> task_pb2.TaskSpec:
 def publish_task(chains: DemoChains, options: DemoOptions) -> int:
     """Create the task with its budget and first model, and return its number."""
     key = chains.localnet.key(CREATOR)
-    spec = build_spec(options)
+    spec = describe_task(options)
     encoded, root = encode_initial(to_vector(build_network(options.seed)))
     task = create_task(chains.hub_connection, chains.hub.chain_id, key, spec, root)
     upload_model(chains.hub_connection, chains.hub.chain_id, key, task, encoded)

@@ -11,7 +11,7 @@ import numpy as np
 from abci_app.errors import NodeUnavailable
 from abci_app.grpc_errors import RemoteError
 from aggregation.model import to_float
-from localnet.demo.options import ROUND_DURATION_NS, RoundRow
+from localnet.demo.options import ROUND_SECONDS, RoundRow
 from localnet.errors import DemoStalled
 from participant.digits import build_network, to_tensors
 from participant.tensors import load_vector
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from participant.verified import VerifiedHub
 
 POLL_S: Final = 0.15
-PATIENCE_S: Final = 3 * ROUND_DURATION_NS / 1e9
+PATIENCE_S: Final = 3.0 * ROUND_SECONDS
 """Without any finished round for so long the demo gives up."""
 
 ENDED: Final = (hub_query.TASK_STATUS_COMPLETE, hub_query.TASK_STATUS_FAILED)

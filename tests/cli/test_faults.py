@@ -80,7 +80,6 @@ def run_failing(error: BaseException, *options: str) -> Result:
         (relayer.ConfigInvalid("bad"), Exit.ENVIRONMENT),
         (localnet.ManifestInvalid("bad"), Exit.ENVIRONMENT),
         (own.NetworkUnknown("none"), Exit.USAGE),
-        (own.NotInTime("late"), Exit.UNREACHABLE),
         (own.UpdateUntrue("lie"), Exit.UNVERIFIED),
         (own.SpecFileInvalid("bad"), Exit.REFUSED),
         (own.OutputExists("there"), Exit.ENVIRONMENT),
@@ -138,8 +137,8 @@ def test_a_bug_shows_its_traceback_when_asked() -> None:
 
 
 def test_an_expected_failure_shows_its_traceback_when_asked() -> None:
-    result = run_failing(own.NotInTime("late"), "--debug")
-    assert result.exit_code == 3
+    result = run_failing(own.OutputExists("there"), "--debug")
+    assert result.exit_code == 5
     assert "Traceback (most recent call last)" in result.stderr
 
 

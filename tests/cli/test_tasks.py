@@ -16,6 +16,7 @@ from tests.support.hub import CREATOR, SUPPLY
 from tx.keys import format_address
 from wire.gradchain.fl.v1 import task_pb2
 from wire.gradchain.hub.v1 import query_pb2, tx_pb2
+from wire.gradchain.node.v1.query_pb2 import TxOutcome
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,7 +96,7 @@ def test_the_tensors_can_come_from_the_model_alone(
 def test_a_model_of_many_chunks_is_sent_in_several_transactions(
     online: Cli, creator: str, spec_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cli.hubclient.CHUNKS_A_TX", 2)
+    monkeypatch.setattr("participant.tasks.CHUNKS_A_TX", 2)
     np.savez(tmp_path / "large.npz", w=np.random.default_rng(1).normal(size=(70_000,)))
     spec_file.write_text(SPEC.partition("[[tensors]]")[0])
     view = online.json(
@@ -138,7 +139,7 @@ def test_tasks_are_listed_in_order(online: Cli, creator: str, spec_file: Path) -
 def test_more_tasks_than_fit_a_page_are_all_listed(
     online: Cli, creator: str, spec_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cli.hubclient.PAGE", 2)
+    monkeypatch.setattr("participant.tasks.PAGE", 2)
     for _ in range(5):
         online.text("task", "create", str(spec_file), "--key", creator)
     rows = online.json("task", "list")["tasks"]
@@ -243,15 +244,13 @@ def test_only_the_creator_can_upload(online: Cli, network: Network, alice: str, 
     fails(online.on("task", "upload", str(spec_file), "--task", "1", "--key", alice), 1, "[hub/24]")
 
 
-def test_a_task_that_a_node_hides_is_given_up_in_time(
-    online: Cli, network: Network, creator: str, spec_file: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("data", [b"", b"\xff", b"\x0a\x00", b"\x0a\x01\xff"])
+def test_a_node_that_does_not_tell_the_number_of_a_new_task_is_not_believed(
+    online: Cli, creator: str, spec_file: Path, data: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    network.hub.lies["ListTasks"] = lambda _: query_pb2.ListTasksResponse()
-    pauses: list[float] = []
-    clock = SimpleNamespace(monotonic=lambda: 6.0 * len(pauses), sleep=pauses.append)
-    monkeypatch.setattr("cli.hubclient.time", clock)
-    fails(online.on("task", "create", str(spec_file), "--key", creator), 3, "[cli/6]")
-    assert len(pauses) == 4
+    outcome = TxOutcome(height=5, data=data)
+    monkeypatch.setattr("abci_app.client.ChainConnection.send", lambda *_: outcome)
+    fails(online.on("task", "create", str(spec_file), "--key", creator), 4, "the number of the new task")
 
 
 def test_a_model_that_is_never_complete_is_given_up_in_time(
@@ -264,7 +263,7 @@ def test_a_model_that_is_never_complete_is_given_up_in_time(
     network.hub.lies["GetTask"] = keep_uploading
     pauses: list[float] = []
     clock = SimpleNamespace(monotonic=lambda: 6.0 * len(pauses), sleep=pauses.append)
-    monkeypatch.setattr("cli.hubclient.time", clock)
+    monkeypatch.setattr("participant.tasks.time", clock)
     result = online.on("task", "create", str(spec_file), "--key", creator)
     assert (result.exit_code, result.stdout) == (3, "")
     assert [line.partition(":")[0] for line in result.stderr.splitlines()] == ["note", "error", "cure"]

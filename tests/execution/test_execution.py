@@ -33,6 +33,7 @@ from tests.support.miniapp import (
 from tx.envelope import make_tx
 from tx.failures import Expired, ExpiryTooFar, InvalidSignature, MalformedEncoding, WrongChain, WrongSigners
 from wire.gradchain.hub.v1 import tx_pb2 as hub_tx
+from wire.gradchain.tx.v1.tx_pb2 import MessageResults
 
 
 def test_a_failed_message_leaves_nothing_but_the_memory_of_its_body() -> None:
@@ -46,6 +47,19 @@ def test_all_messages_of_a_transaction_take_effect_or_none() -> None:
     tx = make_tx(CHAIN, messages, [ALICE], NOW_NS + LIFE_NS, b"nonce-01")
     outcome = execute_block(mini_app(), block_at(), MemoryReader(), [tx])
     assert outcome.state.get(BULK, b"last/" + BOB.public_key) is None
+
+
+def test_what_messages_give_back_is_the_data_of_their_transaction() -> None:
+    messages = [transfer_message(ALICE, amount) for amount in (7, 21)]
+    tx = make_tx(CHAIN, messages, [ALICE], NOW_NS + LIFE_NS, b"nonce-01")
+    outcome = execute_block(mini_app(), block_at(), MemoryReader(), [tx])
+    values = MessageResults.FromString(outcome.results[0].data).values
+    assert list(values) == [b"", messages[1].SerializeToString()]
+
+
+def test_messages_that_give_nothing_back_leave_no_data() -> None:
+    outcome = execute_block(mini_app(), block_at(), MemoryReader(), [transfer_tx(), transfer_tx(13)])
+    assert [result.data for result in outcome.results] == [b"", b""]
 
 
 def test_a_body_is_executed_once_in_a_block() -> None:

@@ -25,6 +25,7 @@ from tests.support.hub import (
 from tx.paths import model_root_key
 from tx.specs import spec_digest
 from wire.gradchain.hub.v1 import query_pb2, tx_pb2
+from wire.gradchain.tx.v1.tx_pb2 import MessageResults
 
 if TYPE_CHECKING:
     from wire.gradchain.fl.v1 import task_pb2
@@ -91,6 +92,13 @@ def test_a_task_that_could_never_run_is_refused(
 def test_a_task_that_needs_more_participants_than_the_hub_allows_is_refused() -> None:
     chain = HubChain().start(max_participants=5)
     assert chain.send(CREATOR, make_create(make_spec(min_participants=6))) == ("hub", 1)
+
+
+def test_the_result_of_a_creation_tells_the_number_of_the_task(chain: HubChain) -> None:
+    for number in (1, 2):
+        result = chain.block(chain.sign(CREATOR, make_create(make_spec()))).results[0]
+        (value,) = MessageResults.FromString(result.data).values
+        assert tx_pb2.MsgCreateTaskResult.FromString(value).task == number
 
 
 def test_a_task_without_a_root_of_its_model_is_refused(chain: HubChain) -> None:

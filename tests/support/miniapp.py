@@ -59,12 +59,16 @@ class MemoryReader:
                     self.pairs[store][key] = value
 
 
-def handle_transfer(ctx: TxContext, state: StateWriter, msg: hub_tx.MsgTransfer) -> None:
-    """Write first and fail afterwards for an amount of 13, to show that the write is dropped."""
+def handle_transfer(ctx: TxContext, state: StateWriter, msg: hub_tx.MsgTransfer) -> hub_tx.MsgTransfer | None:
+    """Write first and fail afterwards for an amount of 13, to show that the write is dropped.
+
+    An amount of 21 gives the message back.
+    """
     state.set(BULK, b"last/" + msg.to, msg.amount.to_bytes(8, "big"))
     if msg.amount == 13:
         raise MiniError("expected any amount but 13, got 13")
     ctx.emit("moved", amount=str(msg.amount))
+    return msg if msg.amount == 21 else None
 
 
 def check_transfer(msg: hub_tx.MsgTransfer) -> None:

@@ -74,6 +74,28 @@ class MsgCreateTask(_message.Message):
 Global___MsgCreateTask: _TypeAlias = MsgCreateTask  # noqa: Y015
 
 @_typing.final
+class MsgCreateTaskResult(_message.Message):
+    """MsgCreateTaskResult is what MsgCreateTask gives back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_FIELD_NUMBER: _builtins.int
+    task: _builtins.int
+    """Number of the new task."""
+    def __init__(
+        self,
+        *,
+        task: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["task", b"task"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MsgCreateTaskResult: _TypeAlias = MsgCreateTaskResult  # noqa: Y015
+
+@_typing.final
 class MsgUploadModel(_message.Message):
     """MsgUploadModel adds chunks of a task's initial model. Signer: creator."""
 

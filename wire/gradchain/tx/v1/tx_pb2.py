@@ -26,7 +26,7 @@ from google.protobuf import any_pb2 as google_dot_protobuf_dot_any__pb2
 from wire.gradchain.fl.v1 import update_pb2 as gradchain_dot_fl_dot_v1_dot_update__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18gradchain/tx/v1/tx.proto\x12\x0fgradchain.tx.v1\x1a\x19google/protobuf/any.proto\x1a\x1cgradchain/fl/v1/update.proto\"g\n\x08\x45nvelope\x12!\n\x02tx\x18\x01 \x01(\x0b\x32\x13.gradchain.tx.v1.TxH\x00\x12\x30\n\x07updates\x18\x02 \x01(\x0b\x32\x1d.gradchain.fl.v1.UpdateBundleH\x00\x42\x06\n\x04kind\"&\n\x02Tx\x12\x0c\n\x04\x62ody\x18\x01 \x01(\x0c\x12\x12\n\nsignatures\x18\x02 \x03(\x0c\"y\n\x06TxBody\x12\x10\n\x08\x63hain_id\x18\x01 \x01(\t\x12&\n\x08messages\x18\x02 \x03(\x0b\x32\x14.google.protobuf.Any\x12\x15\n\rexpires_at_ns\x18\x03 \x01(\x03\x12\r\n\x05nonce\x18\x04 \x01(\x0c\x12\x0f\n\x07max_fee\x18\x05 \x01(\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18gradchain/tx/v1/tx.proto\x12\x0fgradchain.tx.v1\x1a\x19google/protobuf/any.proto\x1a\x1cgradchain/fl/v1/update.proto\"g\n\x08\x45nvelope\x12!\n\x02tx\x18\x01 \x01(\x0b\x32\x13.gradchain.tx.v1.TxH\x00\x12\x30\n\x07updates\x18\x02 \x01(\x0b\x32\x1d.gradchain.fl.v1.UpdateBundleH\x00\x42\x06\n\x04kind\"&\n\x02Tx\x12\x0c\n\x04\x62ody\x18\x01 \x01(\x0c\x12\x12\n\nsignatures\x18\x02 \x03(\x0c\"y\n\x06TxBody\x12\x10\n\x08\x63hain_id\x18\x01 \x01(\t\x12&\n\x08messages\x18\x02 \x03(\x0b\x32\x14.google.protobuf.Any\x12\x15\n\rexpires_at_ns\x18\x03 \x01(\x03\x12\r\n\x05nonce\x18\x04 \x01(\x0c\x12\x0f\n\x07max_fee\x18\x05 \x01(\x04\" \n\x0eMessageResults\x12\x0e\n\x06values\x18\x01 \x03(\x0c\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,4 +39,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TX']._serialized_end=245
   _globals['_TXBODY']._serialized_start=247
   _globals['_TXBODY']._serialized_end=368
+  _globals['_MESSAGERESULTS']._serialized_start=370
+  _globals['_MESSAGERESULTS']._serialized_end=402
 # @@protoc_insertion_point(module_scope)

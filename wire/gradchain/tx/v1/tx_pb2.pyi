@@ -120,3 +120,27 @@ class TxBody(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TxBody: _TypeAlias = TxBody  # noqa: Y015
+
+@_typing.final
+class MessageResults(_message.Message):
+    """MessageResults is the data in the result of a Tx: what its messages give back. There are no data where none does."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """One for each message, in order; empty for one that gives nothing back."""
+
+    def __init__(
+        self,
+        *,
+        values: _abc.Iterable[_builtins.bytes] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MessageResults: _TypeAlias = MessageResults  # noqa: Y015
