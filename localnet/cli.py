@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from localnet.status import NodeReport
 
 DEFAULT_DIRECTORY: Final = Path(".gradchain/localnet")
+DEFAULT_NETWORK: Final = "default"
 _HASH_DIGITS: Final = 12
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
@@ -44,15 +45,14 @@ def localnet_group() -> None:
 @directory_option
 @click.option(
     "--network",
-    default="default",
-    show_default=True,
-    help="A manifest: default, small, or the path of a .toml file.",
+    help="A manifest: default, small, or the path of a .toml file. Without it the localnet in the directory goes on; "
+    "if there is none, default is made.",
 )
 @click.option(
     "--timeout", default=120.0, show_default=True, help="Seconds until all nodes must have a block."
 )
 @json_option
-def up_command(directory: Path, network: str, timeout: float, as_json: bool) -> None:
+def up_command(directory: Path, network: str | None, timeout: float, as_json: bool) -> None:
     """Make the localnet if there is none, start it, and wait until every node has a block.
 
     Does no harm if it runs already. The configuration of its relayer is written to relayer/relayer.toml.
@@ -61,7 +61,10 @@ def up_command(directory: Path, network: str, timeout: float, as_json: bool) -> 
     from localnet.network import Localnet  # noqa: PLC0415
     from localnet.relay import ensure_relayer_config  # noqa: PLC0415
 
-    localnet = Localnet.create(load_manifest(network), directory)
+    if network is None and Localnet.exists(directory):
+        localnet = Localnet.open(directory)
+    else:
+        localnet = Localnet.create(load_manifest(network or DEFAULT_NETWORK), directory)
     localnet.start()
 
     def report(stage: StageDone) -> None:

@@ -38,7 +38,7 @@ class ManifestChanged(LocalnetError):
     """The directory holds a localnet that was made from another manifest."""
 
     CODE = 4
-    CURE = "Remove it with `gradchain localnet reset --remove`, or use another --dir."
+    CURE = "Leave --network out to start it, remove it with `gradchain localnet reset --remove`, or use another --dir."
 
 
 class NoFreePorts(LocalnetError):

@@ -94,7 +94,7 @@ class Localnet:
 
         """
         directory = directory.absolute()
-        if (directory / RECORD_FILE).exists():
+        if cls.exists(directory):
             return cls._open_same(manifest, directory)
         directory.mkdir(parents=True, exist_ok=True)
         for name in ("run", "logs"):
@@ -106,6 +106,11 @@ class Localnet:
             json.dumps({"manifest": manifest_values(manifest)}, indent=2) + "\n"
         )
         return cls(directory, manifest)
+
+    @staticmethod
+    def exists(directory: Path) -> bool:
+        """Tell whether there is a localnet in a directory."""
+        return (directory / RECORD_FILE).exists()
 
     @classmethod
     def _open_same(cls, manifest: Manifest, directory: Path) -> Localnet:

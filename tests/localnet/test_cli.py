@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from localnet import status
 from localnet.cli import localnet_group
-from localnet.errors import AppHashesDiverge, LocalnetMissing, ManifestMissing, UnknownNode
+from localnet.errors import AppHashesDiverge, LocalnetMissing, ManifestChanged, ManifestMissing, UnknownNode
 from localnet.network import Localnet
 from localnet.status import NodeReport, Observation
 from tests.support.localnet import build_manifest, build_report, use_real_cometbft
@@ -49,7 +49,7 @@ def test_a_localnet_goes_up_and_down_and_both_may_be_repeated(tmp_path: Path, ma
         up = run("up", "--dir", directory, "--network", manifest)
         assert up.exit_code == 0, up.output
         assert "chains make blocks" in up.output
-        again = run("up", "--dir", directory, "--network", manifest, "--json")
+        again = run("up", "--dir", directory, "--json")
         (row,) = json.loads(again.output)
         assert row["node"] == "kv.0"
         assert row["rpc"] == str(Localnet.open(directory).nodes[0].config.rpc)
@@ -109,6 +109,12 @@ def test_logs_of_one_node_bear_its_name(tmp_path: Path) -> None:
     assert one.endswith("I am kv-1.0")
     (line,) = run("logs", "--dir", tmp_path / "net", "--node", "kv-1.0", "--json").output.splitlines()
     assert json.loads(line)["source"] == "kv-1.0 app"
+
+
+def test_a_localnet_does_not_become_another_network(tmp_path: Path, manifest: Path) -> None:
+    Localnet.create(build_manifest(), tmp_path / "net")
+    refused = run("up", "--dir", tmp_path / "net", "--network", manifest)
+    assert isinstance(refused.exception, ManifestChanged)
 
 
 def test_commands_on_nothing_say_so(tmp_path: Path) -> None:
