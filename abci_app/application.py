@@ -122,7 +122,7 @@ class ChainApplication(BaseApplication):
         snapshot = self.store.latest()
         block = self._context(snapshot.height + 1, snapshot.time_ns or self._genesis_time_ns, b"")
         try:
-            claims = check_tx(self.definition, block, snapshot, request.tx, self.pending.claims())
+            claims = check_tx(self.definition, block, snapshot, request.tx, self.pending)
         except RefusedResult as refused:
             result = refused.result
             self.metrics.refused.labels(result.codespace, str(result.code)).inc()
@@ -159,10 +159,8 @@ class ChainApplication(BaseApplication):
     def prepare_proposal(
         self, request: types_pb2.RequestPrepareProposal
     ) -> types_pb2.ResponsePrepareProposal:
-        """Choose transactions, and execute them once on a throw-away overlay so that their checks are cached."""
-        txs = select_for_proposal(self.definition, request.txs, request.max_tx_bytes)
-        if txs:
-            self._execute(request.height, time_ns_of(request.time), b"", txs)
+        """Choose transactions.  Nothing is executed: a proposer that takes its time is passed over."""
+        txs = select_for_proposal(self.definition, self.services, request.txs, request.max_tx_bytes)
         return types_pb2.ResponsePrepareProposal(txs=txs)
 
     def process_proposal(
@@ -170,7 +168,7 @@ class ChainApplication(BaseApplication):
     ) -> types_pb2.ResponseProcessProposal:
         """Refuse what no honest proposer does."""
         status = types_pb2.ResponseProcessProposal.ProposalStatus
-        valid = is_valid_proposal(self.definition, request.txs)
+        valid = is_valid_proposal(self.definition, self.services, request.txs)
         if not valid:
             LOG.warning("proposal refused", height=request.height, proposer=request.proposer_address.hex())
         return types_pb2.ResponseProcessProposal(status=status.ACCEPT if valid else status.REJECT)
@@ -211,7 +209,8 @@ class ChainApplication(BaseApplication):
             self.store.commit(block.staged, block.height, block.time_ns)
         self._block = None
         self._genesis = None
-        self.pending.settle(block.outcome.identities)
+        self.pending.settle(block.outcome.claims)
+        self.services.read.forget(block.tx_hashes)
         outcomes = dict(zip(block.tx_hashes, block.outcome.results, strict=True))
         self.outcomes.record(block.height, outcomes)
         self.metrics.observe_block(block.height, outcomes.values())

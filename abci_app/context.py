@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from abci_app.reading import ReadCache
+
 if TYPE_CHECKING:
     from aggregation.kzg import Setup
 
@@ -22,8 +24,8 @@ class Event:
 class VerificationCache:
     """Verdicts of pure checks by the digest of everything the check depends on.
 
-    A payload is decoded and verified once a node, although CheckTx, PrepareProposal, ProcessProposal and
-    FinalizeBlock all need the verdict.  The cache can only save time: a verdict is a function of its digest.
+    A payload's content and commitments are verified once a node, although CheckTx and FinalizeBlock both need the
+    verdict.  The cache can only save time: a verdict is a function of its digest.
     """
 
     def __init__(self, capacity: int = 65_536) -> None:
@@ -50,6 +52,7 @@ class Services:
 
     kzg: Setup
     verified: VerificationCache = field(default_factory=VerificationCache)
+    read: ReadCache = field(default_factory=ReadCache)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from google.protobuf.message import Message
 
 from abci_app.context import BlockContext, TxContext
+from abci_app.reading import ReadItem
 from abci_app.state import StateReader, StateWriter
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from wire.gradchain.fl.v1 import update_pb2
 
 MessageT = TypeVar("MessageT", bound=Message)
+ItemT = TypeVar("ItemT", bound=ReadItem)
 
 Hook = Callable[[BlockContext, StateWriter], None]
 """A step of a block.  It must not fail: whatever the state holds, there is a defined outcome."""
@@ -45,30 +47,26 @@ class MessageHandler(Generic[MessageT]):
         return f"/{self.message_class.DESCRIPTOR.full_name}"
 
 
-class ItemHandler(Protocol):
+class ItemHandler(Protocol[ItemT]):
     """How the items of a bundle of updates are executed."""
 
-    def check(self, ctx: TxContext, state: StateReader, update: update_pb2.Update) -> None:
+    def read(self, update: update_pb2.Update) -> ItemT:
+        """Read an update: find out all that depends on its bytes alone.
+
+        It must not raise, whatever the update holds: proposals are judged by the claim of what is read.
+        """
+
+    def check(self, ctx: TxContext, state: StateReader, item: ItemT) -> None:
         """Run all checks but that of the commitments; raises `AppError`."""
 
-    def verify_batch(
-        self, ctx: BlockContext, state: StateReader, updates: Sequence[update_pb2.Update]
-    ) -> None:
+    def verify_batch(self, ctx: BlockContext, state: StateReader, items: Sequence[ItemT]) -> None:
         """Check the commitments of many updates at once and remember the verdicts in the cache."""
 
-    def handle(self, ctx: TxContext, state: StateWriter, update: update_pb2.Update) -> None:
+    def handle(self, ctx: TxContext, state: StateWriter, item: ItemT) -> None:
         """Execute one item; raises `AppError`, in which case the item's writes are dropped."""
 
-    def on_failure(
-        self, ctx: TxContext, state: StateWriter, update: update_pb2.Update, error: AppError
-    ) -> None:
+    def on_failure(self, ctx: TxContext, state: StateWriter, item: ItemT, error: AppError) -> None:
         """Record what a failed item leaves behind: one that fails after its signature was good is used up."""
-
-    def identity(self, update: update_pb2.Update) -> bytes:
-        """Return what may occur only once a block and in the mempool: task, round, attempt, participant.
-
-        It must not raise, whatever the update holds: proposals are judged by it.
-        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +81,7 @@ class AppDefinition:
     end_hooks: tuple[Hook, ...]
     init_genesis: Callable[[BlockContext, StateWriter, Mapping[str, object]], None]
     """Write the state of height 0 from the `app_state` of the genesis file."""
-    items: ItemHandler | None = None
+    items: ItemHandler[Any] | None = None
     """None where bundles of updates are not accepted."""
     check_messages: TransactionCheck | None = None
     """A rule about all messages of a transaction together, in CheckTx and in blocks; raises `AppError`."""

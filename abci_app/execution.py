@@ -16,19 +16,20 @@ from abci_app.errors import (
     TxReplayed,
     UnknownMessageType,
 )
+from abci_app.reading import ReadBundle, ReadItem, ReadTx, list_claims, read_tx
 from abci_app.state import BULK, Overlay, StateReader
 from tx.codec import decode_canonical, encode
-from tx.envelope import ParsedBundle, ParsedTx, check_body, parse_envelope, verify_signatures
+from tx.envelope import ParsedTx, check_body, verify_signatures
 from tx.errors import AppError
 from wire.gradchain.tx.v1.tx_pb2 import MessageResults
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
     from google.protobuf.message import Message
 
+    from abci_app.context import Services
     from abci_app.definition import AppDefinition, MessageHandler
-    from wire.gradchain.fl.v1 import update_pb2
 
 MAX_LOG_CHARACTERS: Final = 500
 """Longest text of a refusal in results and events: it quotes input, which may be megabytes."""
@@ -55,8 +56,8 @@ class BlockOutcome:
     state: Overlay
     results: tuple[TxResult, ...]
     events: tuple[Event, ...]
-    identities: frozenset[bytes] = field(default_factory=frozenset)
-    """What the block settles for the mempool: body hashes and item identities that are no longer pending."""
+    claims: frozenset[bytes] = field(default_factory=frozenset)
+    """What the block settles for the mempool: what its transactions claimed is no longer pending."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +160,7 @@ def bitmap(flags: Sequence[bool]) -> bytes:
     return bytes(out)
 
 
-def _execute_bundle(
-    app: AppDefinition, block: BlockContext, state: Overlay, bundle: ParsedBundle
-) -> TxResult:
+def _execute_bundle(app: AppDefinition, block: BlockContext, state: Overlay, bundle: ReadBundle) -> TxResult:
     """Execute the items of a bundle one by one; a bad item harms no other."""
     items = app.items
     if items is None:
@@ -169,15 +168,15 @@ def _execute_bundle(
     flags: list[bool] = []
     events: list[Event] = []
     first_error: AppError | None = None
-    for index, update in enumerate(bundle.updates):
+    for index, item in enumerate(bundle.items):
         ctx = TxContext(block=block)
         overlay = Overlay(state)
         try:
-            items.handle(ctx, overlay, update)
+            items.handle(ctx, overlay, item)
         except AppError as error:
             first_error = first_error or error
             after = TxContext(block=block)
-            items.on_failure(after, state, update, error)
+            items.on_failure(after, state, item, error)
             events.extend(after.events)
             verdict = {
                 "index": str(index),
@@ -196,23 +195,13 @@ def _execute_bundle(
     return TxResult(data=bitmap(flags), events=tuple(events))
 
 
-def parse_tx(tx: bytes) -> ParsedTx | ParsedBundle | AppError:
-    """Parse a transaction, or return why that cannot be done."""
-    try:
-        return parse_envelope(tx)
-    except AppError as error:
-        return error
-
-
-def execute_tx(
-    app: AppDefinition, block: BlockContext, state: Overlay, parsed: ParsedTx | ParsedBundle | AppError
-) -> TxResult:
+def execute_tx(app: AppDefinition, block: BlockContext, state: Overlay, read: ReadTx) -> TxResult:
     """Execute one transaction on the overlay of its block.  Never raises for what a transaction can contain."""
-    if isinstance(parsed, AppError):
-        return failed_result(parsed)
-    if isinstance(parsed, ParsedTx):
-        return _execute_account_tx(app, block, state, parsed)
-    return _execute_bundle(app, block, state, parsed)
+    if isinstance(read, AppError):
+        return failed_result(read)
+    if isinstance(read, ParsedTx):
+        return _execute_account_tx(app, block, state, read)
+    return _execute_bundle(app, block, state, read)
 
 
 def prune_replay_keys(block: BlockContext, state: Overlay) -> None:
@@ -221,15 +210,6 @@ def prune_replay_keys(block: BlockContext, state: Overlay) -> None:
         if int.from_bytes(key[3:11], "big") >= block.time_ns:
             return
         state.delete(BULK, key)
-
-
-def tx_identities(app: AppDefinition, parsed: ParsedTx | ParsedBundle) -> list[bytes]:
-    """Return what a transaction may claim only once: its body, or each (round, participant) of its items."""
-    if isinstance(parsed, ParsedTx):
-        return [parsed.body_hash]
-    if app.items is None:
-        return []
-    return [app.items.identity(update) for update in parsed.updates]
 
 
 def execute_block(
@@ -243,31 +223,27 @@ def execute_block(
     prune_replay_keys(block, state)
     for hook in app.begin_hooks:
         hook(block, state)
-    parsed_txs = [parse_tx(tx) for tx in txs]
-    identities: set[bytes] = set()
-    updates: list[update_pb2.Update] = []
-    for parsed in parsed_txs:
-        if isinstance(parsed, AppError):
+    txs_read = [read_tx(app, block.services.read, tx) for tx in txs]
+    claims: set[bytes] = set()
+    items: list[ReadItem] = []
+    for read in txs_read:
+        if isinstance(read, AppError):
             continue
-        identities.update(tx_identities(app, parsed))
-        if isinstance(parsed, ParsedBundle):
-            updates.extend(parsed.updates)
-    if app.items is not None and updates:
-        app.items.verify_batch(block, state, updates)
-    results = tuple(execute_tx(app, block, state, parsed) for parsed in parsed_txs)
+        claims.update(list_claims(read))
+        if isinstance(read, ReadBundle):
+            items.extend(read.items)
+    if app.items is not None and items:
+        app.items.verify_batch(block, state, items)
+    results = tuple(execute_tx(app, block, state, read) for read in txs_read)
     for hook in app.end_hooks:
         hook(block, state)
-    return BlockOutcome(state, results, tuple(block.events), frozenset(identities))
+    return BlockOutcome(state, results, tuple(block.events), frozenset(claims))
 
 
 def check_tx(
-    app: AppDefinition,
-    block: BlockContext,
-    committed: StateReader,
-    tx: bytes,
-    pending: frozenset[bytes] | set[bytes],
+    app: AppDefinition, block: BlockContext, committed: StateReader, tx: bytes, pending: Container[bytes]
 ) -> list[bytes]:
-    """Decide whether a transaction may enter the mempool; return the identities that it claims.
+    """Decide whether a transaction may enter the mempool; return what it claims.
 
     An account transaction is executed on a throw-away overlay.  A bundle must bring at least one update that is new
     against the committed state and against `pending`, and that passes all checks but that of its commitments.  Whatever
@@ -277,31 +253,45 @@ def check_tx(
       AppError: why the transaction is refused.
 
     """
-    parsed = parse_envelope(tx)
-    identities = tx_identities(app, parsed)
-    if isinstance(parsed, ParsedTx):
-        if identities[0] in pending:
-            raise TxReplayed(f"body {parsed.body_hash.hex()} is pending")
-        result = _execute_account_tx(app, block, Overlay(committed), parsed, admission=True)
-        if result.code:
-            raise RefusedResult(result)
-        return identities
+    read = read_tx(app, block.services.read, tx)
+    if isinstance(read, AppError):
+        raise read
+    if isinstance(read, ReadBundle):
+        return _check_bundle(app, block, committed, read, pending)
+    claims = list_claims(read)
+    if claims[0] in pending:
+        raise TxReplayed(f"body {read.body_hash.hex()} is pending")
+    result = _execute_account_tx(app, block, Overlay(committed), read, admission=True)
+    if result.code:
+        raise RefusedResult(result)
+    return claims
+
+
+def _check_bundle(
+    app: AppDefinition,
+    block: BlockContext,
+    committed: StateReader,
+    bundle: ReadBundle,
+    pending: Container[bytes],
+) -> list[bytes]:
+    """Return the claims of the updates that are new and pass all checks but that of their commitments."""
     if app.items is None:
         raise BundleRefused("expected account messages, got a bundle of updates")
-    if len(set(identities)) < len(identities):
+    claims = list_claims(bundle)
+    if len(set(claims)) < len(claims):
         # No proposal takes it, so it would stay in the mempool for ever and keep its good items out of blocks.
-        raise DuplicateItem(f"expected {len(identities)} different items, got {len(set(identities))}")
+        raise DuplicateItem(f"expected {len(claims)} different items, got {len(set(claims))}")
     fresh: list[bytes] = []
     first_error: AppError | None = None
-    for identity, update in zip(identities, parsed.updates, strict=True):
+    for item in bundle.items:
         try:
-            if identity in pending:
+            if item.claim in pending:
                 raise NothingNew("an update of this participant and round is pending")
-            app.items.check(TxContext(block=block), committed, update)
+            app.items.check(TxContext(block=block), committed, item)
         except AppError as error:
             first_error = first_error or error
             continue
-        fresh.append(identity)
+        fresh.append(item.claim)
     if not fresh and first_error is not None:
         raise first_error
     return fresh
@@ -315,7 +305,9 @@ class RefusedResult(Exception):
         self.result = result
 
 
-def select_for_proposal(app: AppDefinition, txs: Sequence[bytes], max_bytes: int) -> list[bytes]:
+def select_for_proposal(
+    app: AppDefinition, services: Services, txs: Sequence[bytes], max_bytes: int
+) -> list[bytes]:
     """Return the transactions that a proposal takes, in order, within `max_bytes` of encoded size.
 
     Left out is only what `is_valid_proposal` refuses.  A transaction that has become stale is taken: it fails in the
@@ -325,17 +317,17 @@ def select_for_proposal(app: AppDefinition, txs: Sequence[bytes], max_bytes: int
     seen: set[bytes] = set()
     size = 0
     for tx in txs:
-        parsed = parse_tx(tx)
-        if isinstance(parsed, AppError):
+        read = read_tx(app, services.read, tx)
+        if isinstance(read, AppError):
             continue
-        identities = tx_identities(app, parsed)
-        if not identities or len(set(identities)) < len(identities) or not seen.isdisjoint(identities):
+        claims = list_claims(read)
+        if not claims or len(set(claims)) < len(claims) or not seen.isdisjoint(claims):
             continue
         cost = len(tx) + _field_overhead(len(tx))
         if size + cost > max_bytes:
             continue
         size += cost
-        seen.update(identities)
+        seen.update(claims)
         chosen.append(tx)
     return chosen
 
@@ -345,15 +337,15 @@ def _field_overhead(length: int) -> int:
     return 1 + max(1, (length.bit_length() + 6) // 7)
 
 
-def is_valid_proposal(app: AppDefinition, txs: Sequence[bytes]) -> bool:
-    """Refuse what no honest proposer does: malformed transactions, two claims of one identity, foreign bundles."""
+def is_valid_proposal(app: AppDefinition, services: Services, txs: Sequence[bytes]) -> bool:
+    """Refuse what no honest proposer does: malformed transactions, two equal claims, foreign bundles."""
     seen: set[bytes] = set()
     for tx in txs:
-        parsed = parse_tx(tx)
-        if isinstance(parsed, AppError):
+        read = read_tx(app, services.read, tx)
+        if isinstance(read, AppError):
             return False
-        identities = tx_identities(app, parsed)
-        if not identities or len(set(identities)) < len(identities) or not seen.isdisjoint(identities):
+        claims = list_claims(read)
+        if not claims or len(set(claims)) < len(claims) or not seen.isdisjoint(claims):
             return False
-        seen.update(identities)
+        seen.update(claims)
     return True

@@ -10,7 +10,7 @@ import queue
 import threading
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import structlog
 
@@ -55,6 +55,7 @@ class CommittedUpdate:
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     update: update_pb2.Update
+    claim: bytes
     size: int
     index_in: Future[tuple[bytes, int]] = field(default_factory=Future)
     """Resolves to (hash of the bundle's transaction, index in it)."""
@@ -69,7 +70,7 @@ class UpdateBundler:
         items = application.definition.items
         if items is None:
             raise ValueError("an app without items takes no updates")
-        self._items: ItemHandler = items
+        self._items: ItemHandler[Any] = items
         self._application = application
         self._sink = sink
         self._max_bytes = max_tx_bytes - TX_OVERHEAD
@@ -99,8 +100,9 @@ class UpdateBundler:
         block = BlockContext(
             self._application.chain_id, snapshot.height + 1, snapshot.time_ns, b"", self._application.services
         )
-        self._items.check(TxContext(block=block), snapshot, update)
-        entry = _Waiting(update, update.ByteSize() + 8)
+        item = self._items.read(update)
+        self._items.check(TxContext(block=block), snapshot, item)
+        entry = _Waiting(update, item.claim, update.ByteSize() + 8)
         if entry.size > self._max_bytes:
             raise UpdatesNotTaken(f"expected an update of at most {self._max_bytes} bytes, got {entry.size}")
         self._queue.put(entry)
@@ -123,7 +125,7 @@ class UpdateBundler:
         if first is None:
             return None
         taken, size = [first], first.size
-        claims = {self._items.identity(first.update)}
+        claims = {first.claim}
         while len(taken) < self._max_updates:
             try:
                 entry = self._queue.get_nowait()
@@ -132,11 +134,10 @@ class UpdateBundler:
             if entry is None:
                 self._queue.put(None)
                 break
-            claim = self._items.identity(entry.update)
-            if size + entry.size > self._max_bytes or claim in claims:
+            if size + entry.size > self._max_bytes or entry.claim in claims:
                 self._held = entry
                 break
-            claims.add(claim)
+            claims.add(entry.claim)
             taken.append(entry)
             size += entry.size
         return taken

@@ -25,20 +25,22 @@ class PendingClaims:
         self._added: dict[bytes, float] = {}
         self._lock = Lock()
 
-    def claims(self) -> set[bytes]:
-        """Return all claims that are still pending."""
+    def __contains__(self, claim: object) -> bool:
+        """Tell whether a claim is still pending."""
         horizon = self._now() - ENTRY_LIFE_S
         with self._lock:
-            for claim, added in list(self._added.items()):  # oldest first: insertion order
-                if added >= horizon:
-                    break
-                del self._added[claim]
-            return set(self._added)
+            added = self._added.get(claim) if isinstance(claim, bytes) else None
+        return added is not None and added >= horizon
 
     def add(self, claims: Iterable[bytes]) -> None:
         """Remember the claims of a transaction that passed CheckTx."""
         now = self._now()
         with self._lock:
+            while self._added:
+                oldest = next(iter(self._added))
+                if self._added[oldest] >= now - ENTRY_LIFE_S:
+                    break
+                del self._added[oldest]
             for claim in claims:
                 self._added.setdefault(claim, now)
 

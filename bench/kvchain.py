@@ -14,7 +14,7 @@ import signal
 import subprocess
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from abci_app.comet import CometSettings
     from localnet.ports import NodePorts
 
 HOST: Final = "127.0.0.1"
@@ -77,8 +78,8 @@ def imitate(tx: bytes) -> KvTx:
 
 
 @contextmanager
-def running_kvstore(directory: Path, validators: int) -> Iterator[Sequence[KvNode]]:
-    """Run a kvstore chain that makes blocks, and end it.
+def running_kvstore(directory: Path, validators: int, block_time_ms: int) -> Iterator[Sequence[KvNode]]:
+    """Run a kvstore chain that makes blocks with such pauses between them, and end it.
 
     Raises:
       YardstickFailed: a node ended, or made no block in time.
@@ -87,7 +88,7 @@ def running_kvstore(directory: Path, validators: int) -> Iterator[Sequence[KvNod
     ports = allocate_ports(
         validators, choose_base_port(str(directory)), lambda port: is_port_free(Endpoint(HOST, port))
     )
-    homes = _write_homes(directory, ports)
+    homes = _write_homes(directory, ports, replace(LOCALNET, timeout_commit_ms=block_time_ms))
     binary = require_cometbft().path
     nodes: list[KvNode] = []
     try:
@@ -122,13 +123,13 @@ def check_kept(node: KvNode, txs: Sequence[KvTx]) -> None:
         connection.close()
 
 
-def _write_homes(directory: Path, ports: Sequence[NodePorts]) -> list[Path]:
+def _write_homes(directory: Path, ports: Sequence[NodePorts], settings: CometSettings) -> list[Path]:
     keys = [
         NodeKeys(derive_key(CHAIN_ID, "validator", str(index)), derive_key(CHAIN_ID, "node", str(index)))
         for index in range(len(ports))
     ]
     validators = tuple(GenesisValidator(own.validator.public_key, POWER) for own in keys)
-    genesis = format_genesis(Genesis(CHAIN_ID, int(time.time()), validators, {}), LOCALNET)
+    genesis = format_genesis(Genesis(CHAIN_ID, int(time.time()), validators, {}), settings)
     addresses = [f"{own.node_id}@{HOST}:{port.p2p}" for own, port in zip(keys, ports, strict=True)]
     homes = []
     for index, (own, port) in enumerate(zip(keys, ports, strict=True)):
@@ -140,7 +141,7 @@ def _write_homes(directory: Path, ports: Sequence[NodePorts]) -> list[Path]:
             p2p=f"{HOST}:{port.p2p}",
             persistent_peers=tuple(address for place, address in enumerate(addresses) if place != index),
         )
-        write_home(home, LOCALNET, endpoints, genesis, own)
+        write_home(home, settings, endpoints, genesis, own)
         homes.append(home)
     return homes
 

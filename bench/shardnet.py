@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from abci_app.client import ChainConnection
+from abci_app.comet import LOCALNET
 from abci_app.nodehome import save_config
 from abci_app.process import read_pid_file
 from abci_app.supervisor import PROCESS_KINDS
@@ -87,6 +88,8 @@ class NetPlan:
     parameters: int
     app: str = ""
     """Module to run as the app of the shard's nodes; "" is the shard app itself."""
+    block_time_ms: int = LOCALNET.timeout_commit_ms
+    """Pause between the blocks of a chain."""
 
 
 def bundle_tx(updates: Sequence[update_pb2.Update]) -> bytes:
@@ -161,7 +164,13 @@ def _build_manifest(plan: NetPlan) -> Manifest:
         {"name": SHARD, "kind": "shard", "validators": plan.validators},
     ]
     accounts = {CREATOR: BUDGET * len(plan.rounds), "faucet": BUDGET, "relayer": BUDGET}
-    values = {"name": "bench", "seed": "gradchain bench", "accounts": accounts, "chains": chains}
+    values = {
+        "name": "bench",
+        "seed": "gradchain bench",
+        "block_time_ms": plan.block_time_ms,
+        "accounts": accounts,
+        "chains": chains,
+    }
     return parse_manifest(values, "the benchmark's manifest")
 
 

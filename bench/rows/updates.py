@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from abci_app.comet import CometSettings
 from aggregation.constants import PARAMS_PER_BLOB
 from aggregation.kzg import load_setup, setup_path
 from bench.figures import Aim, Line, Relation, summarise
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 WARM_UP: Final = 64
 """Updates that are sent before any clock runs."""
+
+BLOCK_TIME_MS: Final = CometSettings().timeout_commit_ms
+"""Pause between blocks on both sides: that of chains that `gradchain node init` makes."""
 
 AIM: Final = Aim(Relation.AT_LEAST, 0.5)
 
@@ -57,10 +61,13 @@ def measure_updates(context: BenchContext, row: str, validators: int, count: int
     context.say(f"{row}: making {repetitions * count} updates, opening {repetitions + 1} rounds")
     sizes = (WARM_UP, *[count] * repetitions)
     contents = draw_contents(load_setup(setup_path().read_bytes()), PARAMS_PER_BLOB, sum(sizes))
-    plan = NetPlan(validators, sizes, PARAMS_PER_BLOB)
+    plan = NetPlan(validators, sizes, PARAMS_PER_BLOB, block_time_ms=BLOCK_TIME_MS)
     ours: list[float] = []
     theirs: list[float] = []
-    with running_kvstore(directory / "kvstore", validators) as nodes, running_shard(directory, plan) as net:
+    with (
+        running_kvstore(directory / "kvstore", validators, BLOCK_TIME_MS) as nodes,
+        running_shard(directory, plan) as net,
+    ):
         sides = _Sides(net, nodes)
         tx_bytes = 0
         for number, seats in enumerate(net.rounds):

@@ -43,7 +43,7 @@ from shards.rounds.types import RoundStatus
 from shards.updates.msgs import statement_sha256
 from shards.updates.state import get_record
 from shards.updates.types import SlotUse
-from shards.updates.verification import verify_content, verify_payload_root, verify_submission_signature
+from shards.updates.verification import check_authentic, verify_content
 
 if TYPE_CHECKING:
     from abci_app.context import BlockContext
@@ -69,8 +69,7 @@ def check_submission(ctx: BlockContext, state: StateReader, submission: Submissi
     check_statement_fits(ctx, state, opening, submission)
     check_assignment(opening, submission)
     check_sizes(opening, submission)
-    verify_submission_signature(submission, ctx.services.verified)
-    verify_payload_root(submission)
+    check_authentic(submission)
     verify_content(submission, ctx.services.verified)
 
 

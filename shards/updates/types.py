@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from shards.rounds.types import RoundId
+    from tx.errors import AppError
     from wire.gradchain.fl.v1 import update_pb2
 
 _RECORD: Final = struct.Struct(">BQQ32s32s")
@@ -16,7 +17,7 @@ _RECORD: Final = struct.Struct(">BQQ32s32s")
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """An update that somebody brings: its statement is well-formed, and nothing else is known of it."""
+    """An update that somebody brings, with a well-formed statement; what follows from its bytes alone is known."""
 
     round_id: RoundId
     participant: bytes
@@ -26,6 +27,35 @@ class Submission:
     signature: bytes
     assignment: update_pb2.AssignmentProof
     payload: bytes
+    payload_root: bytes
+    """Of the payload that came with the statement, whatever the statement says."""
+    is_signed: bool
+    """Whether the participant signed the statement."""
+
+    @property
+    def is_authentic(self) -> bool:
+        """Whether the participant signed the statement and the payload is the one that it names."""
+        return self.is_signed and self.payload_root == self.statement.payload_root
+
+
+@dataclass(frozen=True, slots=True)
+class ReadUpdate:
+    """An update as it was read: a submission, or why it is none."""
+
+    claim: bytes
+    found: Submission | AppError
+
+    def require_submission(self) -> Submission:
+        """Return the submission.
+
+        Raises:
+          AppError: why there is none.
+
+        """
+        if isinstance(self.found, Submission):
+            return self.found
+        # One object for every reading: what an earlier raise has left on it must not pile up.
+        raise self.found.with_traceback(None)
 
 
 @unique

@@ -1,8 +1,8 @@
 """The checks of an update that cost something, each done once a node.
 
-A verdict is remembered under the digest of everything that it depends on, so CheckTx, the proposal and FinalizeBlock
-share it, and forgetting it costs time alone.  The payload enters a digest through its Merkle root, which has been
-recomputed from the bytes before: one pass over the payload serves the check of the root and all names of verdicts.
+A verdict is remembered under the digest of everything that it depends on, so CheckTx and FinalizeBlock share it, and
+forgetting it costs time alone.  The payload enters a digest through its Merkle root, which was computed from the bytes
+when they were read.
 """
 
 from __future__ import annotations
@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING, Final
 
 from aggregation.batch import BlobClaim, verify_claims
 from aggregation.errors import PayloadRangeError
-from aggregation.payload import decode_payload, payload_root, split_blobs
+from aggregation.payload import decode_payload, split_blobs
 from aggregation.quantise import count_clipped, count_large
 from shards.errors import CommitmentMismatch, CountMismatch, PayloadMismatch, PayloadOutOfRange
 from tx.failures import InvalidSignature
-from tx.keys import verify_signature
-from tx.statements import statement_digest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,49 +23,29 @@ if TYPE_CHECKING:
     from abci_app.context import Services, VerificationCache
     from shards.updates.types import Submission
 
-_SIGNATURE: Final = b"signature"
 _CONTENT: Final = b"content"
 _COMMITMENTS: Final = b"commitments"
 
 
-def verify_submission_signature(submission: Submission, cache: VerificationCache) -> None:
-    """Verify that the participant signed the statement.
+def check_authentic(submission: Submission) -> None:
+    """Check that the participant signed the statement, and that the payload is the one that it names.
 
     Raises:
-      InvalidSignature: it did not.
+      InvalidSignature: it did not sign it.
+      PayloadMismatch: the payload is another one.
 
     """
-    name = _verdict_name(_SIGNATURE, submission.statement_bytes, submission.signature)
-    verdict = cache.get(name)
-    if verdict is None:
-        try:
-            verify_signature(
-                submission.participant, statement_digest(submission.statement_bytes), submission.signature
-            )
-        except InvalidSignature:
-            cache.put(name, verdict=False)
-            raise
-        cache.put(name, verdict=True)
-    elif not verdict:
+    if not submission.is_signed:
         raise InvalidSignature(f"expected a signature of key {submission.participant.hex()}, got another one")
-
-
-def verify_payload_root(submission: Submission) -> None:
-    """Verify that the payload is the one that the statement names.
-
-    Raises:
-      PayloadMismatch: it is another one.
-
-    """
-    root = payload_root(submission.payload)
-    if root != submission.statement.payload_root:
+    if submission.payload_root != submission.statement.payload_root:
         raise PayloadMismatch(
-            f"expected the payload with root {submission.statement.payload_root.hex()}, got {root.hex()}"
+            f"expected the payload with root {submission.statement.payload_root.hex()}, "
+            f"got {submission.payload_root.hex()}"
         )
 
 
 def verify_content(submission: Submission, cache: VerificationCache) -> None:
-    """Verify the range of a payload's coordinates and the signed counts.  The payload's root must be verified.
+    """Verify the range of a payload's coordinates and the signed counts.  The submission must be authentic.
 
     Raises:
       PayloadOutOfRange: a coordinate is -128.
@@ -95,8 +73,8 @@ def verify_content(submission: Submission, cache: VerificationCache) -> None:
 def verify_commitments(services: Services, submissions: Sequence[Submission]) -> list[bool]:
     """Tell of each submission whether all its commitments are true, and remember it.
 
-    All claims whose verdict is not known are checked together, for little more than the price of one.  The payloads'
-    roots must be verified, and there must be one commitment a blob.
+    All claims whose verdict is not known are checked together, for little more than the price of one.  The submissions
+    must be authentic, and there must be one commitment a blob.
     """
     verdicts: dict[bytes, bool] = {}
     claims: list[BlobClaim] = []
@@ -131,21 +109,6 @@ def require_commitments(services: Services, submission: Submission) -> None:
         raise CommitmentMismatch(
             "expected commitments to the blobs of the payload, got another one among them"
         )
-
-
-def is_authentic(submission: Submission) -> bool:
-    """Whether the participant signed the statement and the payload is the one that it names.
-
-    Without a cache, as it depends on the submission alone.
-    """
-    try:
-        verify_signature(
-            submission.participant, statement_digest(submission.statement_bytes), submission.signature
-        )
-        verify_payload_root(submission)
-    except (InvalidSignature, PayloadMismatch):
-        return False
-    return True
 
 
 def _commitments_name(submission: Submission) -> bytes:

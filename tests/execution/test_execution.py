@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from abci_app.context import Services
 from abci_app.errors import BundleRefused, DuplicateItem, NothingNew, TxReplayed, UnknownMessageType
 from abci_app.execution import (
     RefusedResult,
@@ -15,6 +16,7 @@ from abci_app.execution import (
     select_for_proposal,
 )
 from abci_app.state import BULK, Overlay
+from aggregation.kzg import Setup
 from tests.support.miniapp import (
     ALICE,
     BOB,
@@ -34,6 +36,8 @@ from tx.envelope import make_tx
 from tx.failures import Expired, ExpiryTooFar, InvalidSignature, MalformedEncoding, WrongChain, WrongSigners
 from wire.gradchain.hub.v1 import tx_pb2 as hub_tx
 from wire.gradchain.tx.v1.tx_pb2 import MessageResults
+
+SERVICES = Services(kzg=Setup(points=()))
 
 
 def test_a_failed_message_leaves_nothing_but_the_memory_of_its_body() -> None:
@@ -217,24 +221,24 @@ def test_a_proposal_leaves_out_only_what_a_validator_would_refuse() -> None:
         bundle_tx(b"a", names=[b"y"]),
         bundle_tx(b"b", names=[b"y"]),
     ]
-    chosen = select_for_proposal(app, offered, 1 << 20)
+    chosen = select_for_proposal(app, SERVICES, offered, 1 << 20)
     assert chosen == [offered[0], stale, offered[5]]
-    assert is_valid_proposal(app, chosen)
+    assert is_valid_proposal(app, SERVICES, chosen)
     for bad in ([b"\xff"], [offered[0], offered[0]], [offered[4]], [offered[5], offered[6]]):
-        assert not is_valid_proposal(app, bad)
+        assert not is_valid_proposal(app, SERVICES, bad)
 
 
 def test_a_bundle_is_no_proposal_where_none_are_taken() -> None:
-    assert select_for_proposal(mini_app(), [bundle_tx(b"a")], 1 << 20) == []
-    assert not is_valid_proposal(mini_app(), [bundle_tx(b"a")])
+    assert select_for_proposal(mini_app(), SERVICES, [bundle_tx(b"a")], 1 << 20) == []
+    assert not is_valid_proposal(mini_app(), SERVICES, [bundle_tx(b"a")])
 
 
 def test_a_proposal_keeps_to_the_encoded_size() -> None:
     app = mini_app()
     txs = [transfer_tx(nonce=b"nonce-%02d" % index) for index in range(4)]
     cost = len(txs[0]) + 2 if len(txs[0]) < 128 else len(txs[0]) + 3
-    assert select_for_proposal(app, txs, 2 * cost) == txs[:2]
-    assert select_for_proposal(app, txs, 2 * cost - 1) == txs[:1]
+    assert select_for_proposal(app, SERVICES, txs, 2 * cost) == txs[:2]
+    assert select_for_proposal(app, SERVICES, txs, 2 * cost - 1) == txs[:1]
 
 
 def test_the_bitmap_has_the_first_flag_in_the_lowest_bit() -> None:

@@ -125,7 +125,7 @@ def test_the_state_does_not_depend_on_what_a_node_remembers(script: list[list[li
     for content in script:
         txs = [build_tx(tx) for tx in content]
         forgetful.forget()
-        steady.propose(*txs)
+        steady.rehearse(*txs)
         assert steady.block(*txs).results == forgetful.block(*txs).results
         assert steady.state.digest() == forgetful.state.digest()
 

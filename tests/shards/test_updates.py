@@ -7,7 +7,7 @@ import pytest
 from abci_app.execution import is_valid_proposal, select_for_proposal
 from shards.errors import AlreadyAccepted, SecondUpdate, SlotSpent
 from shards.rounds.state import require_progress
-from shards.updates.handlers import UpdateItems
+from shards.updates.msgs import read_update
 from shards.updates.state import get_record, get_signed, list_accepted
 from tests.support.shard_rounds import TestRound, build_round, bundle
 from tests.support.shards import ShardChain, codes
@@ -141,26 +141,26 @@ def test_a_swapped_copy_claims_nothing_in_a_proposal() -> None:
     forged = item.update(0)
     forged.signed.signature = bytes(64)
     txs = [bundle(item.update(1), swapped, misplaced, forged), bundle(item.update(0))]
-    assert select_for_proposal(chain.app, txs, 1_000_000) == txs
-    assert is_valid_proposal(chain.app, txs)
+    assert select_for_proposal(chain.app, chain.services, txs, 1_000_000) == txs
+    assert is_valid_proposal(chain.app, chain.services, txs)
 
 
 def test_two_statements_of_one_participant_are_one_claim() -> None:
     chain, item = start()
     txs = [bundle(item.update(0)), bundle(item.update(0, item.values(1)))]
-    assert select_for_proposal(chain.app, txs, 1_000_000) == txs[:1]
-    assert not is_valid_proposal(chain.app, txs)
+    assert select_for_proposal(chain.app, chain.services, txs, 1_000_000) == txs[:1]
+    assert not is_valid_proposal(chain.app, chain.services, txs)
 
 
 def test_claims_of_other_rounds_and_participants_are_apart() -> None:
     rounds = [build_round(number=1), build_round(number=2), build_round(attempt=2), build_round(task=2)]
-    claims = [UpdateItems().identity(item.update(i)) for item in rounds for i in range(4)]
+    claims = [read_update(item.update(i)).claim for item in rounds for i in range(4)]
     assert len(set(claims)) == 16
 
 
 def test_any_bytes_have_a_claim() -> None:
     first, second = update_pb2.Update(), update_pb2.Update(payload=b"x")
-    assert UpdateItems().identity(first) != UpdateItems().identity(second)
+    assert read_update(first).claim != read_update(second).claim
 
 
 def test_a_bundle_with_a_pending_update_is_taken_for_what_is_new() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from abci_app.context import Services, VerificationCache
+from abci_app.reading import ReadCache
 from aggregation.batch import verify_claims
 from shards.errors import CommitmentMismatch, CountMismatch, PayloadMismatch
 from shards.updates import verification
@@ -15,7 +16,6 @@ from shards.updates.verification import (
     require_commitments,
     verify_commitments,
     verify_content,
-    verify_submission_signature,
 )
 from tests.support.shard_rounds import build_round, bundle
 from tests.support.shards import ShardChain, codes
@@ -49,12 +49,21 @@ def test_the_commitments_of_a_block_are_checked_together(checked: list[int]) -> 
     assert checked == [6]
 
 
-def test_a_block_that_was_proposed_before_is_not_checked_again(checked: list[int]) -> None:
+def test_a_proposer_checks_no_commitments(checked: list[int]) -> None:
     chain = ShardChain().start()
     item = build_round()
     chain.open(item)
     txs = [bundle(item.update(0), item.update(1))]
-    chain.propose(*txs)
+    assert chain.propose(*txs) == txs
+    assert checked == []
+
+
+def test_commitments_whose_verdicts_are_known_are_not_checked_again(checked: list[int]) -> None:
+    chain = ShardChain().start()
+    item = build_round()
+    chain.open(item)
+    txs = [bundle(item.update(0), item.update(1))]
+    chain.rehearse(*txs)
     assert codes(chain.block(*txs)) == [("", 0)]
     assert checked == [2]
 
@@ -120,16 +129,16 @@ def test_a_verdict_on_counts_is_bound_to_the_counts(services: Services) -> None:
         verify_content(parse_submission(item.miscounted(0)), services.verified)
 
 
-def test_a_verdict_on_a_signature_is_bound_to_statement_and_signature(services: Services) -> None:
+def test_what_was_read_of_one_update_says_nothing_of_another(services: Services) -> None:
+    chain = ShardChain().start()
     item = build_round()
-    cache = services.verified
-    good = item.update(0)
-    verify_submission_signature(parse_submission(good), cache)
-    bad = item.update(1)
+    chain.open(item)
+    good, bad = item.update(0), item.update(1)
     bad.signed.signature = good.signed.signature
-    for _ in range(2):  # the second time from the cache
+    chain.check(good)
+    for _ in range(2):  # the second time as it was read before
         with pytest.raises(InvalidSignature):
-            verify_submission_signature(parse_submission(bad), cache)
+            chain.check(bad)
 
 
 def test_a_remembered_verdict_does_not_vouch_for_another_payload(services: Services) -> None:
@@ -138,18 +147,18 @@ def test_a_remembered_verdict_does_not_vouch_for_another_payload(services: Servi
     chain.open(item)
     update = item.update(0)
     chain.check(update)
-    chain.propose(bundle(update))
+    chain.rehearse(bundle(update))
     update.payload = item.values(1).tobytes()
     with pytest.raises(PayloadMismatch):
         chain.check(update)
     assert codes(chain.submit(update)) == [("shard", 31)]
 
 
-def test_an_evicted_verdict_does_not_change_the_outcome() -> None:
+def test_what_is_forgotten_changes_no_outcome() -> None:
     outcomes = []
     for capacity in (0, 65_536):
         chain = ShardChain().start()
-        chain.services = Services(chain.services.kzg, VerificationCache(capacity))
+        chain.services = Services(chain.services.kzg, VerificationCache(capacity), ReadCache(capacity))
         item = build_round()
         chain.open(item)
         outcome = chain.submit(item.update(0), item.miscommitted(1), item.update(2))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 
-from abci_app.context import BlockContext, Services, VerificationCache
+from abci_app.context import BlockContext, Services
 from abci_app.execution import BlockOutcome, check_tx, execute_block
 from abci_app.state import BULK, Overlay
 from aggregation.model import encode_model, model_root, to_fixed
@@ -324,7 +324,7 @@ class HubChain:
 
     def forget(self) -> None:
         """Empty the node's cache of verdicts, as a restart does."""
-        self.services = Services(self.services.kzg, VerificationCache())
+        self.services = Services(self.services.kzg)
 
 
 def body_message(part: ShardRound, parts: Sequence[tx_pb2.DataPart]) -> tx_pb2.MsgSubmitBody:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -76,40 +77,44 @@ def check_transfer(msg: hub_tx.MsgTransfer) -> None:
         raise MiniError("expected an amount from 1, got 0")
 
 
+@dataclass(frozen=True, slots=True)
+class MiniItem:
+    """An item of the mini app; its payload says what happens."""
+
+    claim: bytes
+    payload: bytes
+
+
 class MiniItems:
     """Items whose payload says what happens: `bad` fails, `lie` fails and leaves a mark."""
 
     def __init__(self) -> None:
         self.batches: list[int] = []
 
-    def check(self, ctx: TxContext, state: StateReader, update: update_pb2.Update) -> None:
+    def read(self, update: update_pb2.Update) -> MiniItem:
+        return MiniItem(sha256(update.signed.statement).digest(), update.payload)
+
+    def check(self, ctx: TxContext, state: StateReader, item: MiniItem) -> None:
         del ctx
-        if update.payload == b"bad" or state.get(BULK, b"item/" + self.identity(update)):
+        if item.payload == b"bad" or state.get(BULK, b"item/" + item.claim):
             raise MiniError("expected a good and new item")
 
-    def verify_batch(
-        self, ctx: BlockContext, state: StateReader, updates: Sequence[update_pb2.Update]
-    ) -> None:
+    def verify_batch(self, ctx: BlockContext, state: StateReader, items: Sequence[MiniItem]) -> None:
         del ctx, state
-        self.batches.append(len(updates))
+        self.batches.append(len(items))
 
-    def handle(self, ctx: TxContext, state: StateWriter, update: update_pb2.Update) -> None:
-        state.set(BULK, b"item/" + self.identity(update), b"\x01")
-        self.check(ctx, Overlay(MemoryReader()), update)
-        if update.payload == b"lie":
+    def handle(self, ctx: TxContext, state: StateWriter, item: MiniItem) -> None:
+        state.set(BULK, b"item/" + item.claim, b"\x01")
+        self.check(ctx, Overlay(MemoryReader()), item)
+        if item.payload == b"lie":
             raise MiniError("expected the truth")
-        ctx.emit("item", payload=update.payload.hex())
+        ctx.emit("item", payload=item.payload.hex())
 
-    def on_failure(
-        self, ctx: TxContext, state: StateWriter, update: update_pb2.Update, error: AppError
-    ) -> None:
+    def on_failure(self, ctx: TxContext, state: StateWriter, item: MiniItem, error: AppError) -> None:
         del error
-        if update.payload == b"lie":
+        if item.payload == b"lie":
             ctx.emit("spent")
-            state.set(BULK, b"spent/" + self.identity(update), b"\x01")
-
-    def identity(self, update: update_pb2.Update) -> bytes:
-        return sha256(update.signed.statement).digest()
+            state.set(BULK, b"spent/" + item.claim, b"\x01")
 
 
 def mini_app(items: MiniItems | None = None) -> AppDefinition:

@@ -139,7 +139,7 @@ class Host:
 
     def end_block(self, txs: Sequence[bytes], outcome: BlockOutcome) -> None:
         """Tell those who wait."""
-        self.application.pending.settle(outcome.identities)
+        self.application.pending.settle(outcome.claims)
         hashes = [sha256(tx).digest() for tx in txs]
         height = self._block[0]
         self.application.outcomes.record(height, dict(zip(hashes, outcome.results, strict=True)))

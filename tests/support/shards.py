@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from abci_app.context import BlockContext, Services, VerificationCache
-from abci_app.execution import BlockOutcome, check_tx, execute_block
+from abci_app.context import BlockContext, Services
+from abci_app.execution import BlockOutcome, check_tx, execute_block, select_for_proposal
 from abci_app.state import STORES, Overlay
 from ibc.client_state import make_client_state, pack_client_state, pack_consensus_state
 from ibc.events import packets_from_events
@@ -157,8 +157,12 @@ class ShardChain:
         self.inbox = []
         return outcome
 
-    def propose(self, *txs: bytes) -> None:
-        """Execute the transactions of the next block on a throw-away overlay, as its proposer does."""
+    def propose(self, *txs: bytes) -> list[bytes]:
+        """Return what a proposal of the next block takes of the transactions."""
+        return select_for_proposal(self.app, self.services, txs, 1 << 24)
+
+    def rehearse(self, *txs: bytes) -> None:
+        """Execute the transactions of the next block and drop what they did: only caches have changed."""
         execute_block(self._with_inbox(), self._block(self.height + 1), self.state, txs)
 
     def check(self, *updates: update_pb2.Update, pending: frozenset[bytes] = frozenset()) -> list[bytes]:
@@ -198,8 +202,8 @@ class ShardChain:
         return Overlay(self.state)
 
     def forget(self) -> None:
-        """Empty the node's cache of verdicts, as a restart does."""
-        self.services = Services(self.services.kzg, VerificationCache())
+        """Empty the node's caches, as a restart does."""
+        self.services = Services(self.services.kzg)
 
     def _block(self, height: int) -> BlockContext:
         return BlockContext(self.chain_id, height, self.time_ns, b"", self.services)

@@ -1,0 +1,104 @@
+"""Reading transactions: all that depends on their bytes alone, found out once a node.
+
+A transaction passes CheckTx, a proposal or two, and FinalizeBlock, and each needs it parsed and its claims known.
+Reading an update costs about as much as a signature and two hashes of the payload, so what was read is remembered.
+Forgetting costs time alone: what is read is a function of the bytes.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from hashlib import sha256
+from threading import Lock
+from typing import TYPE_CHECKING, Final, Protocol
+
+from tx.envelope import ParsedTx, parse_envelope
+from tx.errors import AppError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from abci_app.definition import AppDefinition
+
+CACHE_BYTES: Final = 128 * 1024 * 1024
+"""Bound of the transactions that are remembered: more than usually wait in a mempool."""
+
+
+class ReadItem(Protocol):
+    """An update as an app has read it."""
+
+    @property
+    def claim(self) -> bytes:
+        """What may occur only once in a block and in the mempool: task, round, attempt, participant."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBundle:
+    """A bundle of updates, each read by the app; empty where the app takes no bundles."""
+
+    items: tuple[ReadItem, ...]
+
+
+ReadTx = ParsedTx | ReadBundle | AppError
+"""A transaction, or why its bytes are none."""
+
+
+class ReadCache:
+    """Bundles that were read, by the digest of their transaction; the oldest are forgotten first."""
+
+    def __init__(self, capacity_bytes: int = CACHE_BYTES) -> None:
+        self._capacity = capacity_bytes
+        self._bundles: OrderedDict[bytes, tuple[ReadBundle, int]] = OrderedDict()
+        self._bytes = 0
+        self._lock = Lock()
+
+    def get(self, digest: bytes) -> ReadBundle | None:
+        """Return what was read of the transaction with that digest, or None."""
+        with self._lock:
+            found = self._bundles.get(digest)
+        return None if found is None else found[0]
+
+    def put(self, digest: bytes, bundle: ReadBundle, size: int) -> None:
+        """Remember a bundle whose transaction has `size` bytes."""
+        with self._lock:
+            if digest in self._bundles:
+                return
+            self._bundles[digest] = (bundle, size)
+            self._bytes += size
+            while self._bytes > self._capacity:
+                _, (_, oldest) = self._bundles.popitem(last=False)
+                self._bytes -= oldest
+
+    def forget(self, digests: Iterable[bytes]) -> None:
+        """Forget transactions that will not be needed again."""
+        with self._lock:
+            for digest in digests:
+                _, size = self._bundles.pop(digest, (None, 0))
+                self._bytes -= size
+
+
+def read_tx(app: AppDefinition, cache: ReadCache, tx: bytes) -> ReadTx:
+    """Return a transaction as the app reads it, or why its bytes are none.  Account transactions are cheap to parse."""
+    digest = sha256(tx).digest()
+    known = cache.get(digest)
+    if known is not None:
+        return known
+    try:
+        parsed = parse_envelope(tx)
+    except AppError as error:
+        return error
+    if isinstance(parsed, ParsedTx):
+        return parsed
+    if app.items is None:
+        return ReadBundle(())
+    bundle = ReadBundle(tuple(app.items.read(update) for update in parsed.updates))
+    cache.put(digest, bundle, len(tx))
+    return bundle
+
+
+def list_claims(read: ParsedTx | ReadBundle) -> list[bytes]:
+    """Return what a transaction may claim only once: its body, or each (round, participant) of its items."""
+    if isinstance(read, ParsedTx):
+        return [read.body_hash]
+    return [item.claim for item in read.items]
