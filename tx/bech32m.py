@@ -6,6 +6,8 @@ wallet or only the older Bech32 with them.  The test vectors are those of the sp
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import xor
 from typing import TYPE_CHECKING, Final
 
 from tx.failures import InvalidAddress
@@ -25,6 +27,11 @@ MAX_LENGTH: Final = 90
 
 _VALUES: Final = {character: value for value, character in enumerate(ALPHABET)}
 _GENERATORS: Final = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
+_SUMS: Final = tuple(
+    reduce(xor, (generator for bit, generator in enumerate(_GENERATORS) if top >> bit & 1), 0)
+    for top in range(32)
+)
+"""The generators of the bits of each value of five bits, added up."""
 
 
 def encode_bech32m(prefix: str, values: Sequence[int]) -> str:
@@ -96,9 +103,5 @@ def _polymod(values: Iterable[int]) -> int:
     """Return the remainder of the BCH code's division, as BIP-173 defines it."""
     remainder = 1
     for value in values:
-        top = remainder >> 25
-        remainder = (remainder & 0x1FFFFFF) << 5 ^ value
-        for bit, generator in enumerate(_GENERATORS):
-            if top >> bit & 1:
-                remainder ^= generator
+        remainder = (remainder & 0x1FFFFFF) << 5 ^ value ^ _SUMS[remainder >> 25]
     return remainder
