@@ -9,7 +9,7 @@ from shards.errors import LyingUpdate
 from shards.rounds.state import put_progress, require_progress
 from shards.updates.checks import check_submission, is_repeated
 from shards.updates.events import emit_update_accepted, emit_update_spent
-from shards.updates.msgs import read_update
+from shards.updates.msgs import ReadUpdate, read_update
 from shards.updates.state import put_update
 from shards.updates.types import SlotUse
 from shards.updates.verification import require_commitments, verify_commitments
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from abci_app.context import BlockContext, TxContext
     from abci_app.state import StateReader, StateWriter
-    from shards.updates.types import ReadUpdate, Submission
+    from shards.updates.types import Submission
     from wire.gradchain.fl.v1 import update_pb2
 
 

@@ -1,35 +1,67 @@
-"""From bytes that anyone may have sent to a submission whose fields have the right sizes."""
+"""From bytes that anyone may have sent to a submission whose fields have the right sizes, and to its claim."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 
-from aggregation.payload import payload_root
 from shards.rounds.types import RoundId
-from shards.updates.types import ReadUpdate, Submission
+from shards.updates.types import Submission
 from tx.codec import decode_canonical, encode
 from tx.errors import AppError
-from tx.failures import InvalidSignature
-from tx.keys import verify_signature
-from tx.statements import check_statement, statement_digest
+from tx.statements import check_statement
 from wire.gradchain.fl.v1 import update_pb2
 
 
-def read_update(update: update_pb2.Update) -> ReadUpdate:
-    """Return an update with its claim: its slot if it is authentic, else nothing but itself.
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """An update without a well-formed statement."""
 
-    An honest proposer puts a claim into a block only once.  If unsigned or swapped bytes could claim a slot, they
-    could keep the genuine update out of a block, and past the close of its round.  The assignment proof belongs to
-    the claim for the same reason: a carrier can spoil it.
-    """
+    update: update_pb2.Update
+    error: AppError
+
+
+@dataclass(frozen=True)
+class ReadUpdate:
+    """An update as it was read: a submission, or why it is none."""
+
+    found: Submission | Malformed
+
+    def require_submission(self) -> Submission:
+        """Return the submission.
+
+        Raises:
+          AppError: why there is none.
+
+        """
+        if isinstance(self.found, Submission):
+            return self.found
+        # One object for every reading: what an earlier raise has left on it must not pile up.
+        raise self.found.error.with_traceback(None)
+
+    @cached_property
+    def claim(self) -> bytes:
+        """The slot of an authentic update; any other claims nothing but itself.
+
+        An honest proposer puts a claim into a block only once.  If unsigned or swapped bytes could claim a slot, they
+        could keep the genuine update out of a block, and past the close of its round.  The assignment proof belongs
+        to the claim for the same reason: a carrier can spoil it.
+        """
+        found = self.found
+        if isinstance(found, Malformed):
+            return _claim(b"malformed", encode(found.update))
+        if not found.is_authentic:
+            return _claim(b"unsigned", encode(_rebuild_update(found)))
+        return _claim(b"slot", found.round_id.encode() + found.participant + encode(found.assignment))
+
+
+def read_update(update: update_pb2.Update) -> ReadUpdate:
+    """Return an update as it is read; it does not fail."""
     try:
-        submission = parse_submission(update)
+        return ReadUpdate(parse_submission(update))
     except AppError as error:
-        return ReadUpdate(_claim(b"malformed", encode(update)), error)
-    if not submission.is_authentic:
-        return ReadUpdate(_claim(b"unsigned", encode(update)), submission)
-    slot = submission.round_id.encode() + submission.participant
-    return ReadUpdate(_claim(b"slot", slot + encode(submission.assignment)), submission)
+        return ReadUpdate(Malformed(update, error))
 
 
 def parse_submission(update: update_pb2.Update) -> Submission:
@@ -44,7 +76,6 @@ def parse_submission(update: update_pb2.Update) -> Submission:
     statement_bytes = signed.statement
     statement = decode_canonical(update_pb2.UpdateStatement, statement_bytes)
     check_statement(statement)
-    payload = update.payload
     # A copy: a part of a message keeps all of it, so the payload would stay in memory twice.
     assignment = update_pb2.AssignmentProof()
     assignment.CopyFrom(update.assignment)
@@ -55,9 +86,7 @@ def parse_submission(update: update_pb2.Update) -> Submission:
         statement_bytes=statement_bytes,
         signature=signed.signature,
         assignment=assignment,
-        payload=payload,
-        payload_root=payload_root(payload),
-        is_signed=_is_signed(statement.participant, statement_bytes, signed.signature),
+        payload=update.payload,
     )
 
 
@@ -66,12 +95,9 @@ def statement_sha256(statement_bytes: bytes) -> bytes:
     return sha256(statement_bytes).digest()
 
 
-def _is_signed(participant: bytes, statement_bytes: bytes, signature: bytes) -> bool:
-    try:
-        verify_signature(participant, statement_digest(statement_bytes), signature)
-    except InvalidSignature:
-        return False
-    return True
+def _rebuild_update(submission: Submission) -> update_pb2.Update:
+    signed = update_pb2.SignedStatement(statement=submission.statement_bytes, signature=submission.signature)
+    return update_pb2.Update(signed=signed, assignment=submission.assignment, payload=submission.payload)
 
 
 def _claim(kind: bytes, content: bytes) -> bytes:

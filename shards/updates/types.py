@@ -5,19 +5,27 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from enum import IntEnum, unique
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
+
+from aggregation.payload import payload_root
+from tx.failures import InvalidSignature
+from tx.keys import verify_signature
+from tx.statements import statement_digest
 
 if TYPE_CHECKING:
     from shards.rounds.types import RoundId
-    from tx.errors import AppError
     from wire.gradchain.fl.v1 import update_pb2
 
 _RECORD: Final = struct.Struct(">BQQ32s32s")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Submission:
-    """An update that somebody brings, with a well-formed statement; what follows from its bytes alone is known."""
+    """An update that somebody brings, with a well-formed statement.
+
+    What follows from its bytes alone but costs something is found out when it is first asked for, and kept.
+    """
 
     round_id: RoundId
     participant: bytes
@@ -27,35 +35,25 @@ class Submission:
     signature: bytes
     assignment: update_pb2.AssignmentProof
     payload: bytes
-    payload_root: bytes
-    """Of the payload that came with the statement, whatever the statement says."""
-    is_signed: bool
-    """Whether the participant signed the statement."""
+
+    @cached_property
+    def payload_root(self) -> bytes:
+        """Root of the payload that came with the statement, whatever the statement says."""
+        return payload_root(self.payload)
+
+    @cached_property
+    def is_signed(self) -> bool:
+        """Whether the participant signed the statement."""
+        try:
+            verify_signature(self.participant, statement_digest(self.statement_bytes), self.signature)
+        except InvalidSignature:
+            return False
+        return True
 
     @property
     def is_authentic(self) -> bool:
         """Whether the participant signed the statement and the payload is the one that it names."""
         return self.is_signed and self.payload_root == self.statement.payload_root
-
-
-@dataclass(frozen=True, slots=True)
-class ReadUpdate:
-    """An update as it was read: a submission, or why it is none."""
-
-    claim: bytes
-    found: Submission | AppError
-
-    def require_submission(self) -> Submission:
-        """Return the submission.
-
-        Raises:
-          AppError: why there is none.
-
-        """
-        if isinstance(self.found, Submission):
-            return self.found
-        # One object for every reading: what an earlier raise has left on it must not pile up.
-        raise self.found.with_traceback(None)
 
 
 @unique
