@@ -117,10 +117,10 @@ def parse_envelope(data: bytes) -> ParsedTx | ParsedBundle:
     if kind == "tx":
         return _parse_tx(envelope.tx)
     if kind == "updates":
-        updates = tuple(envelope.updates.updates)
+        updates = envelope.updates.updates
         if not 1 <= len(updates) <= MAX_UPDATES:
             raise WrongUpdateCount(f"expected 1 to {MAX_UPDATES} updates, got {len(updates)}")
-        return ParsedBundle(updates)
+        return ParsedBundle(tuple(updates))
     raise EmptyEnvelope("expected a transaction or a bundle of updates, got neither")
 
 

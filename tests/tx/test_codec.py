@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
-from google.protobuf import any_pb2, struct_pb2
+from google.protobuf import any_pb2, descriptor_pb2, struct_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.steps import count_calls
 from tests.support.txs import build_key, build_statement, build_tx
 from tx.codec import decode_canonical, encode
 from tx.failures import MalformedEncoding, NonCanonicalEncoding, UnknownField
@@ -135,6 +138,26 @@ def test_the_content_of_an_any_is_not_looked_at() -> None:
 def test_a_format_with_a_map_cannot_be_canonical() -> None:
     with pytest.raises(TypeError):
         decode_canonical(struct_pb2.Struct, b"")
+
+
+def test_a_format_inside_itself_cannot_be_canonical() -> None:
+    with pytest.raises(TypeError):
+        decode_canonical(descriptor_pb2.DescriptorProto, b"")
+
+
+@pytest.mark.parametrize("last", [b"", b"\xf8\x07\x01", b"\x0a\x80\x00"])
+def test_a_message_of_many_empty_ones_takes_as_many_steps_as_one(last: bytes) -> None:
+    def decode(count: int) -> int:
+        data = bytes_field(2, b"\x0a\x00" * count + last)
+
+        def work() -> None:
+            with suppress(NonCanonicalEncoding, UnknownField):
+                decode_canonical(tx_pb2.Envelope, data)
+
+        work()
+        return count_calls(work)
+
+    assert decode(2_000) == decode(1)
 
 
 def test_an_empty_rule_is_told_apart_from_none() -> None:
