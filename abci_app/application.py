@@ -119,10 +119,12 @@ class ChainApplication(BaseApplication):
         """Run every check that is cheap; what passes is remembered as pending."""
         if request.type == types_pb2.CheckTxType.RECHECK:
             return types_pb2.ResponseCheckTx()
-        snapshot = self.store.latest()
+        snapshot, genesis = self.store.latest(), self._genesis
+        # Before the first block nothing is committed, and handlers rely on what the genesis wrote.
+        committed = snapshot if genesis is None or snapshot.height else genesis
         block = self._context(snapshot.height + 1, snapshot.time_ns or self._genesis_time_ns, b"")
         try:
-            claims = check_tx(self.definition, block, snapshot, request.tx, self.pending)
+            claims = check_tx(self.definition, block, committed, request.tx, self.pending)
         except RefusedResult as refused:
             result = refused.result
             self.metrics.refused.labels(result.codespace, str(result.code)).inc()

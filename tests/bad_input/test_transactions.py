@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -21,9 +22,10 @@ from tests.support.bad_transactions import (
     spoil_signature,
     transfer,
 )
-from tests.support.hub import CREATOR, HUB_CHAIN, genesis_state
+from tests.support.hub import CREATOR, HUB_CHAIN, genesis_state, make_spec
 from tests.support.txs import NOW_NS, SECOND_NS
 from tx.failures import Expired, InvalidSignature, WrongChain, WrongSigners
+from wire.gradchain.hub.v1 import tx_pb2 as hub_tx
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,6 +113,15 @@ def test_a_failed_body_is_spent(node: AppNode) -> None:
     tx = SIGNER.sign(transfer(START + 1))
     assert node.block(tx) == [verdict(InsufficientBalance)]
     assert node.block(tx) == [verdict(TxReplayed)]
+
+
+def test_before_the_first_block_a_transaction_meets_the_state_of_the_genesis(tmp_path: Path) -> None:
+    """Nothing is committed yet: without the genesis there are no parameters to judge a task by."""
+    message = hub_tx.MsgCreateTask(creator=CREATOR.public_key, spec=make_spec(), model_root=bytes(32))
+    with closing(AppNode(tmp_path / "app", build_hub_app(), HUB_CHAIN, genesis_state())) as node:
+        assert node.check(SIGNER.sign(message)) == ("", 0)
+        assert node.check(SIGNER.sign(transfer(START + 1))) == verdict(InsufficientBalance)
+        assert node.block(SIGNER.sign(message)) == [("", 0)]
 
 
 def test_a_refusal_does_not_quote_megabytes(node: AppNode) -> None:
