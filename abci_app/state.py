@@ -13,8 +13,10 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Protocol
 
+from abci_app.sortedkeys import SortedKeys
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 PROVABLE: Final = "provable"
 """Store committed by the Merkle trie: packets, receipts, acks, clients, model roots, round results."""
@@ -62,11 +64,13 @@ class Overlay:
     dropped by forgetting its overlay.
     """
 
-    __slots__ = ("blobs", "dropped_segments", "parent", "writes")
+    __slots__ = ("_keys", "blobs", "dropped_segments", "parent", "writes")
 
     def __init__(self, parent: StateReader) -> None:
         self.parent = parent
         self.writes: dict[str, dict[bytes, bytes | None]] = {name: {} for name in STORES}
+        # The keys of `writes`, ascending: a scan must not cost more the more its block has written elsewhere.
+        self._keys = {name: SortedKeys() for name in STORES}
         self.blobs: dict[tuple[bytes, bytes], bytes] = {}
         self.dropped_segments: dict[bytes, None] = {}
 
@@ -79,26 +83,35 @@ class Overlay:
 
     def scan(self, store: str, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Yield (key, value) with the prefix in ascending order; writes made meanwhile are not seen."""
-        writes = {key: value for key, value in self.writes[store].items() if key.startswith(prefix)}
-        pending = sorted(writes, reverse=True)
+        pending = self._list_written(store, prefix)
+        pending.reverse()
         for key, value in self.parent.scan(store, prefix):
-            while pending and pending[-1] < key:
-                fresh = pending.pop()
-                written = writes[fresh]
+            while pending and pending[-1][0] < key:
+                fresh, written = pending.pop()
                 if written is not None:
                     yield fresh, written
-            if pending and pending[-1] == key:
-                pending.pop()
-                written = writes[key]
+            if pending and pending[-1][0] == key:
+                _, written = pending.pop()
                 if written is not None:
                     yield key, written
             else:
                 yield key, value
         while pending:
-            fresh = pending.pop()
-            written = writes[fresh]
+            fresh, written = pending.pop()
             if written is not None:
                 yield fresh, written
+
+    def _list_written(self, store: str, prefix: bytes) -> list[tuple[bytes, bytes | None]]:
+        """Return the writes with the prefix, ascending."""
+        writes = self.writes[store]
+        return [(key, writes[key]) for key in self._keys[store].list_prefix(prefix)]
+
+    def apply_writes(self, store: str, changes: Mapping[bytes, bytes | None]) -> None:
+        """Add writes; None removes."""
+        writes = self.writes[store]
+        fresh = [key for key in changes if key not in writes]
+        writes.update(changes)
+        self._keys[store].add(fresh)
 
     def get_blob(self, segment: bytes, digest: bytes) -> bytes | None:
         """Return a blob, staged or committed, unless its segment is dropped."""
@@ -116,11 +129,11 @@ class Overlay:
         """
         if not key or not value:
             raise ValueError(f"empty key or value in store {store}: key {key.hex()}")
-        self.writes[store][key] = value
+        self.apply_writes(store, {key: value})
 
     def delete(self, store: str, key: bytes) -> None:
         """Remove a key."""
-        self.writes[store][key] = None
+        self.apply_writes(store, {key: None})
 
     def put_blob(self, segment: bytes, data: bytes) -> bytes:
         """Stage a blob and return its sha256."""
@@ -148,7 +161,7 @@ class Overlay:
             parent.drop_segment(segment)
         parent.blobs.update(self.blobs)
         for store, writes in self.writes.items():
-            parent.writes[store].update(writes)
+            parent.apply_writes(store, writes)
 
 
 def flatten(overlay: Overlay) -> Overlay:
@@ -164,5 +177,5 @@ def flatten(overlay: Overlay) -> Overlay:
             flat.drop_segment(segment)
         flat.blobs.update(layer.blobs)
         for store, writes in layer.writes.items():
-            flat.writes[store].update(writes)
+            flat.apply_writes(store, writes)
     return flat

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from abci_app.state import BULK, PROVABLE, Overlay, flatten
+from tests.support.steps import count_calls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -119,3 +120,15 @@ def test_a_blob_is_seen_through_overlays_until_its_segment_is_dropped() -> None:
 def test_only_an_overlay_can_take_over_writes() -> None:
     with pytest.raises(TypeError, match="only an overlay"):
         Overlay(DictReader({})).merge()
+
+
+def test_a_scan_takes_no_more_steps_for_what_was_written_elsewhere() -> None:
+    def scan(others: int) -> int:
+        block = Overlay(DictReader({}))
+        for number in range(others):
+            block.set(BULK, b"others/%08d" % number, b"1")
+        block.set(BULK, b"wanted/1", b"1")
+        transaction = Overlay(block)
+        return count_calls(lambda: list(transaction.scan(BULK, b"wanted/")))
+
+    assert scan(1_000) == scan(10)
