@@ -48,6 +48,13 @@ class HubParams:
     max_assigned: int = 1_024
     """Participants that a shard is assigned in one round."""
 
+    min_round_duration_ns: int = 30 * 1_000_000_000
+    """Shortest round that a task may ask for, in nanoseconds.
+
+    Who misses a deadline counts as missing for all tasks, and anyone may create a task: the fifth of this that lies
+    between the close of a round on its shards and its deadline must be enough for a checkpoint to travel.
+    """
+
     tasks_per_block: int = 16
     """Tasks of which one block can open or close a round, and as many settlements; others wait for the next one."""
 
@@ -61,6 +68,7 @@ _RANGES: Final = {
     "max_shards": (1, 1_024),
     "max_participants": (1, 1_000_000),
     "max_assigned": (1, 65_535),
+    "min_round_duration_ns": (1, _DAY_NS),
     "tasks_per_block": (1, 1_000),
 }
 

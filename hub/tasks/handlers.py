@@ -66,7 +66,7 @@ def handle_create_task(
     If another task has brought the same model already, nothing needs to be uploaded.
 
     Raises:
-      InvalidField: the task asks for more shards or participants than the hub can have.
+      InvalidField: the task asks for more shards or participants than the hub can have, or for rounds too short.
       InsufficientBalance: the creator does not hold the budget.
 
     """
@@ -105,6 +105,10 @@ def _check_within_params(spec: task_pb2.TaskSpec, params: HubParams) -> None:
     if spec.min_participants > params.max_participants:
         raise InvalidField(
             f"expected at most {params.max_participants} as min_participants, got {spec.min_participants}"
+        )
+    if spec.round_duration_ns < params.min_round_duration_ns:
+        raise InvalidField(
+            f"expected at least {params.min_round_duration_ns} as round_duration_ns, got {spec.round_duration_ns}"
         )
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from hashlib import sha256
 
 from abci_app.state import BULK
+from aggregation.model import model_root
 from hub.accounts.state import get_balance
 from hub.registry.state import require_shard
 from hub.rounds.keys import AGGREGATE_PREFIX, PART_PREFIX, TAIL_PREFIX, TALLY_PREFIX
 from hub.rounds.types import RoundId
-from hub.tasks.state import require_task
+from hub.tasks.state import count_tasks, require_task
 from hub.tasks.types import TaskStatus
 from tests.support.federation import make_checkpoint
 from tests.support.hub import (
@@ -22,7 +23,7 @@ from tests.support.hub import (
     make_spec,
     start_training,
 )
-from wire.gradchain.hub.v1 import query_pb2
+from wire.gradchain.hub.v1 import query_pb2, tx_pb2
 
 MISSING = query_pb2.SHARD_ROUND_STATUS_MISSING
 COMPLETE = query_pb2.SHARD_ROUND_STATUS_COMPLETE
@@ -122,6 +123,22 @@ def test_a_shard_that_misses_too_many_rounds_gets_no_more_assignments() -> None:
     assert not require_shard(chain.state, "shard-2").is_active
     (only,) = chain.parts(task)
     assert (only.shard, len(only.participants)) == ("shard-1", 4)
+
+
+def test_nobody_makes_shards_miss_rounds_that_no_shard_could_deliver() -> None:
+    """One token buys a task whose rounds are over before a shard has heard of them."""
+    chain = HubChain().start()
+    chain.add_shards("shard-1", "shard-2")
+    task = chain.create_task(make_spec())
+    hasty = make_spec(round_duration_ns=1, rounds=1, budget=1, max_attempts=1_000)
+    root = model_root(make_model(hasty.parameters))
+    chain.send(CREATOR, tx_pb2.MsgCreateTask(creator=CREATOR.public_key, spec=hasty, model_root=root))
+    for number in range(1, count_tasks(chain.state) + 1):
+        chain.register(number, 0, 1)
+    for _ in range(5):
+        chain.block()
+    assert all(require_shard(chain.state, name).is_active for name in ("shard-1", "shard-2"))
+    assert len(chain.parts(task)) == 2
 
 
 def test_a_delivery_ends_the_row_of_misses() -> None:

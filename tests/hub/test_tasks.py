@@ -22,6 +22,7 @@ from tests.support.hub import (
     participant_key,
     start_training,
 )
+from tests.support.txs import SECOND_NS
 from tx.paths import model_root_key
 from tx.specs import spec_digest
 from wire.gradchain.hub.v1 import query_pb2, tx_pb2
@@ -80,8 +81,9 @@ def test_a_task_that_costs_more_than_its_creator_has_is_refused(chain: HubChain)
         ({"rounds": 0}, ("tx", 16)),
         ({"min_participants": 3, "min_shards": 3, "participants_per_round": 2}, ("hub", 1)),
         ({"min_participants": 70, "min_shards": 65}, ("hub", 1)),
+        ({"round_duration_ns": 30 * SECOND_NS - 1}, ("hub", 1)),
     ],
-    ids=["spec", "sampled too few", "too many shards"],
+    ids=["spec", "sampled too few", "too many shards", "too short for a checkpoint to travel"],
 )
 def test_a_task_that_could_never_run_is_refused(
     chain: HubChain, changes: dict[str, int], code: tuple[str, int]
@@ -92,6 +94,12 @@ def test_a_task_that_could_never_run_is_refused(
 def test_a_task_that_needs_more_participants_than_the_hub_allows_is_refused() -> None:
     chain = HubChain().start(max_participants=5)
     assert chain.send(CREATOR, make_create(make_spec(min_participants=6))) == ("hub", 1)
+
+
+def test_the_shortest_round_is_a_parameter() -> None:
+    chain = HubChain().start(min_round_duration_ns=5)
+    assert chain.send(CREATOR, make_create(make_spec(round_duration_ns=4))) == ("hub", 1)
+    assert chain.send(CREATOR, make_create(make_spec(round_duration_ns=5))) == ("", 0)
 
 
 def test_the_result_of_a_creation_tells_the_number_of_the_task(chain: HubChain) -> None:
