@@ -13,6 +13,7 @@ from hub.models.handlers import UPLOAD_MODEL
 from hub.params import init_params
 from hub.registry.handlers import REGISTER_SHARD
 from hub.registry.state import init_authority
+from hub.rounds.admission import check_bodies_needed
 from hub.rounds.handlers import SUBMIT_BODY
 from hub.rounds.hooks import advance_rounds
 from hub.rounds.port import HubPort
@@ -24,10 +25,12 @@ from ibc.ports import HUB_PORT
 from ibc.relay_rules import check_not_redundant
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from google.protobuf.message import Message
 
     from abci_app.context import BlockContext
-    from abci_app.state import StateWriter
+    from abci_app.state import StateReader, StateWriter
 
 
 def build_hub_app() -> AppDefinition:
@@ -47,8 +50,20 @@ def build_hub_app() -> AppDefinition:
         # Rounds first: without a challenge window a round is settled in the block that aggregates it.
         end_hooks=(advance_rounds, settle_rounds),
         init_genesis=init_genesis,
-        check_admission=lambda _block, state, messages: check_not_redundant(state, messages),
+        check_admission=check_admission,
     )
+
+
+def check_admission(block: BlockContext, state: StateReader, messages: Sequence[Message]) -> None:  # noqa: ARG001
+    """Refuse in CheckTx what would change nothing.
+
+    Raises:
+      RelayRedundant: it was relayed or delivered before.
+      AppError: a client update is malformed, or for no client.
+
+    """
+    check_not_redundant(state, messages)
+    check_bodies_needed(state, messages)
 
 
 def init_genesis(block: BlockContext, state: StateWriter, app_state: Mapping[str, object]) -> None:  # noqa: ARG001

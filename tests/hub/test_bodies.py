@@ -8,17 +8,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from abci_app.execution import RefusedResult
 from abci_app.state import BULK
 from hub.rounds.keys import AGGREGATE_PREFIX, PART_PREFIX, TALLY_PREFIX
 from hub.rounds.query import read_checkpoint
 from hub.rounds.state import get_shard_round
 from hub.rounds.types import ShardStatus
+from ibc.errors import RelayRedundant
 from tests.support.federation import Checkpointed, ShardRound, make_checkpoint
 from tests.support.hub import RELAYER, HubChain, body_message, make_spec, start_training
 from tests.support.txs import build_key
 from wire.gradchain.hub.v1 import query_pb2, tx_pb2
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from random import Random
 
 LARGE = 70_000
@@ -98,6 +101,25 @@ def test_a_body_that_was_verified_can_be_delivered_again() -> None:
     chain, part, made = start_delivery()
     chain.must_send(RELAYER, body_message(part, made.parts))
     assert chain.must_send(RELAYER, body_message(part, made.parts)) == ()
+
+
+def test_a_mempool_takes_no_parts_that_the_hub_does_not_lack() -> None:
+    """Whoever sends them pays nothing, and once the body was verified they need not even be true."""
+    chain, part, made = start_delivery(LARGE)
+
+    def refusal(parts: Sequence[tx_pb2.DataPart]) -> int:
+        try:
+            chain.check(chain.body_tx(part, parts))
+        except RefusedResult as refused:
+            return refused.result.code
+        return 0
+
+    chain.must_send(RELAYER, body_message(part, made.parts[:1]))
+    assert refusal(made.parts[:1]) == RelayRedundant.CODE
+    assert refusal(made.parts[:2]) == 0
+    chain.must_send(RELAYER, body_message(part, made.parts[1:]))
+    assert refusal(made.parts) == RelayRedundant.CODE
+    assert refusal([tx_pb2.DataPart(index=7, data=b"junk")]) == RelayRedundant.CODE
 
 
 def test_a_body_without_a_header_is_refused() -> None:
