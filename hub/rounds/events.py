@@ -43,7 +43,7 @@ def emit_checkpoint_received(
 
 
 def emit_checkpoint_useless(ctx: Emitter, round_id: RoundId, shard: str) -> None:
-    """Tell that a header has arrived for an attempt that came to nothing, or for a task that is over."""
+    """Tell that a header has arrived for an attempt that came to nothing, a task that is over, or far too late."""
     ctx.emit("checkpoint_useless", **_names(round_id), shard=shard)
 
 

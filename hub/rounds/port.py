@@ -89,7 +89,8 @@ def receive_checkpoint(
 ) -> None:
     """Take the header of a checkpoint that a shard has sent.
 
-    A checkpoint that is of no use shows at least that the shard works; so does one that is.
+    A checkpoint that is of no use shows at least that the shard works; so does one that is.  One that is too late is
+    refused, unless that is all that an inactive shard can show: it is assigned nothing that it could answer in time.
 
     Raises:
       TaskNotFound, RoundNotFound: no such task or round, or the shard has no part in it.
@@ -107,12 +108,12 @@ def receive_checkpoint(
     spec, info = get_spec(state, task.number), get_info(state, round_id)
     check_header(header, info, record.assigned, spec.parameters)
     timing = judge_timing(task, spec, round_id, status, info, ctx.time_ns)
-    if timing is Timing.TOO_LATE:
+    if timing is Timing.TOO_LATE and shard.is_active:
         raise CheckpointTooLate(
             f"expected a checkpoint at most {spec.max_staleness} rounds late, got an older one"
         )
     note_alive(ctx, state, shard)
-    if timing is Timing.USELESS:
+    if timing in {Timing.USELESS, Timing.TOO_LATE}:
         emit_checkpoint_useless(ctx, round_id, shard.chain_id)
         return
     record = replace(record, header=encode(header))

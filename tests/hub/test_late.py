@@ -145,6 +145,17 @@ def test_without_staleness_a_late_header_is_refused() -> None:
     assert chain.deliver(slow.shard, made.packet()) == b"CheckpointTooLate"
 
 
+def test_a_header_too_late_for_its_round_brings_an_inactive_shard_back() -> None:
+    """It has no other way back: an inactive shard is assigned nothing that it could answer in time."""
+    chain, task, slow, made = start_with_a_slow_shard(max_staleness=0, missing_limit=1)
+    assert not require_shard(chain.state, slow.shard).is_active
+    assert chain.deliver(slow.shard, made.packet()) == b"\x01"
+    assert require_shard(chain.state, slow.shard).is_active
+    assert status_of(chain, slow) is ShardStatus.MISSING
+    next_round(chain, task)
+    assert [part.shard for part in chain.parts(task)] == ["shard-1", slow.shard]
+
+
 def test_a_body_past_the_staleness_is_dropped_with_its_parts() -> None:
     chain, task = start_training(2, 2, parameters=40_000, rounds=5, params={"missing_limit": 9})
     first, slow = chain.parts(task)
