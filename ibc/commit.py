@@ -17,6 +17,10 @@ from wire.tendermint.types import validator_pb2
 if TYPE_CHECKING:
     from wire.tendermint.types import types_pb2
 
+MAX_SLOTS: Final = 10_000
+"""More votes than CometBFT ever counts (types/vote_set.go, MaxVotesCount).  An absent vote takes four bytes, so a
+transaction could hold a million of them, each of which would be looked at before anything of the header is known."""
+
 MAX_SIGNATURE_BYTES: Final = 96
 """The longest signature of any key type of CometBFT."""
 
@@ -45,7 +49,7 @@ def commit_from_wire(message: types_pb2.Commit) -> Commit:
     """Return the commit of a message.
 
     Raises:
-      MalformedCommit: there is no block, no vote for it, or a vote with wrong or missing fields.
+      MalformedCommit: there is no block, no vote for it, a vote with wrong or missing fields, or too many votes.
       MalformedHeader: a hash in the block id has the wrong size.
       MalformedTime: the time of a vote is out of range.
 
@@ -54,6 +58,8 @@ def commit_from_wire(message: types_pb2.Commit) -> Commit:
         raise MalformedCommit(
             f"expected a height from 1 and a round from 0, got {message.height} and {message.round}"
         )
+    if len(message.signatures) > MAX_SLOTS:
+        raise MalformedCommit(f"expected at most {MAX_SLOTS} slots, got {len(message.signatures)}")
     block_id = block_id_from_wire(message.block_id)
     if not block_id.hash:
         raise MalformedCommit("expected a commit for a block, got one for none")
