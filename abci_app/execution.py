@@ -6,6 +6,7 @@ The same functions serve CheckTx, the proposals and FinalizeBlock, each on overl
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from abci_app.context import BlockContext, Event, TxContext
@@ -257,7 +258,12 @@ def check_tx(
     if isinstance(read, AppError):
         raise read
     if isinstance(read, ReadBundle):
-        return _check_bundle(app, block, committed, read, pending)
+        try:
+            return _check_bundle(app, block, committed, read, pending)
+        except AppError:
+            # Anyone may send what is refused, and updates take more room in memory than in a transaction.
+            block.services.read.forget([sha256(tx).digest()])
+            raise
     claims = list_claims(read)
     if claims[0] in pending:
         raise TxReplayed(f"body {read.body_hash.hex()} is pending")

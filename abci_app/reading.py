@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from abci_app.definition import AppDefinition
 
 CACHE_BYTES: Final = 128 * 1024 * 1024
-"""Bound of the transactions that are remembered: more than usually wait in a mempool."""
+"""Bound of what is remembered: more than usually waits in a mempool."""
+
+ITEM_BYTES: Final = 4_096
+"""What an update takes in memory beside its bytes in the transaction, which may be as few as two."""
 
 
 class ReadItem(Protocol):
@@ -60,7 +63,7 @@ class ReadCache:
         return None if found is None else found[0]
 
     def put(self, digest: bytes, bundle: ReadBundle, size: int) -> None:
-        """Remember a bundle whose transaction has `size` bytes."""
+        """Remember a bundle that takes `size` bytes."""
         with self._lock:
             if digest in self._bundles:
                 return
@@ -93,7 +96,7 @@ def read_tx(app: AppDefinition, cache: ReadCache, tx: bytes) -> ReadTx:
     if app.items is None:
         return ReadBundle(())
     bundle = ReadBundle(tuple(app.items.read(update) for update in parsed.updates))
-    cache.put(digest, bundle, len(tx))
+    cache.put(digest, bundle, len(tx) + ITEM_BYTES * len(bundle.items))
     return bundle
 
 
