@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 MAX_LOG_CHARACTERS: Final = 500
 """Longest text of a refusal in results and events: it quotes input, which may be megabytes."""
 
+MAX_CLAIMS: Final = 65_536
+"""Most claims in a proposal: an update may have two bytes, so that bytes alone do not bound the work of a block."""
+
 REPLAY_PREFIX = b"tx/"
 """`tx/` BE64(expires_at_ns) sha256(body) -> 0x01: bodies that must not be executed again, until they expire."""
 
@@ -334,7 +337,7 @@ def select_for_proposal(
         if not claims or len(set(claims)) < len(claims) or not seen.isdisjoint(claims):
             continue
         cost = len(tx) + _field_overhead(len(tx))
-        if size + cost > max_bytes:
+        if size + cost > max_bytes or len(seen) + len(claims) > MAX_CLAIMS:
             continue
         size += cost
         seen.update(claims)
@@ -348,7 +351,7 @@ def _field_overhead(length: int) -> int:
 
 
 def is_valid_proposal(app: AppDefinition, services: Services, txs: Sequence[bytes]) -> bool:
-    """Refuse what no honest proposer does: malformed transactions, two equal claims, foreign bundles."""
+    """Refuse what no honest proposer does: malformed transactions, equal or too many claims, foreign bundles."""
     seen: set[bytes] = set()
     for tx in txs:
         read = read_tx(app, services.read, tx)
@@ -358,4 +361,6 @@ def is_valid_proposal(app: AppDefinition, services: Services, txs: Sequence[byte
         if not claims or len(set(claims)) < len(claims) or not seen.isdisjoint(claims):
             return False
         seen.update(claims)
+        if len(seen) > MAX_CLAIMS:
+            return False
     return True

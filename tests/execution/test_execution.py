@@ -7,6 +7,7 @@ import pytest
 from abci_app.context import Services
 from abci_app.errors import BundleRefused, DuplicateItem, NothingNew, TxReplayed, UnknownMessageType
 from abci_app.execution import (
+    MAX_CLAIMS,
     RefusedResult,
     bitmap,
     check_tx,
@@ -243,3 +244,15 @@ def test_a_proposal_keeps_to_the_encoded_size() -> None:
 
 def test_the_bitmap_has_the_first_flag_in_the_lowest_bit() -> None:
     assert bitmap([True, False, False, False, False, False, False, False, True]) == b"\x01\x01"
+
+
+def test_a_proposal_keeps_to_the_number_of_claims() -> None:
+    app, services = mini_app(MiniItems()), block_at().services
+    names = [b"%d" % number for number in range(MAX_CLAIMS + 1)]
+    bundles = [
+        bundle_tx(*names[start : start + 1_024], names=names[start : start + 1_024])
+        for start in range(0, len(names), 1_024)
+    ]
+    assert select_for_proposal(app, services, bundles, 1 << 25) == bundles[:-1]
+    assert is_valid_proposal(app, services, bundles[:-1])
+    assert not is_valid_proposal(app, services, bundles)
