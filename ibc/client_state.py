@@ -26,6 +26,7 @@ from wire.ibc.lightclients.tendermint.v1 import tendermint_pb2
 CLIENT_STATE_URL: Final = "/" + tendermint_pb2.ClientState.DESCRIPTOR.full_name
 CONSENSUS_STATE_URL: Final = "/" + tendermint_pb2.ConsensusState.DESCRIPTOR.full_name
 HEADER_URL: Final = "/" + tendermint_pb2.Header.DESCRIPTOR.full_name
+MISBEHAVIOUR_URL: Final = "/" + tendermint_pb2.Misbehaviour.DESCRIPTOR.full_name
 
 FROZEN: Final = Height(0, 1)
 """What ibc-go writes as the height of a frozen client, whatever the misbehaviour was."""
@@ -63,6 +64,15 @@ class ClientState:
     def freeze(self) -> ClientState:
         """Return the client, frozen."""
         return replace(self, frozen_height=FROZEN)
+
+    def recover(self, substitute: ClientState) -> ClientState:
+        """Return the client where the substitute is, thawed; whether they fit each other is checked elsewhere."""
+        return replace(
+            self,
+            trust=replace(self.trust, trusting_period_ns=substitute.trust.trusting_period_ns),
+            latest_height=substitute.latest_height,
+            frozen_height=ZERO_HEIGHT,
+        )
 
     def advance(self, height: int) -> ClientState:
         """Return the client with a latest height of at least the given one."""
@@ -165,6 +175,11 @@ def pack_consensus_state(state: TrustedState) -> AnyMessage:
 def pack_header(header: tendermint_pb2.Header) -> AnyMessage:
     """Return a header as it travels in a client update."""
     return AnyMessage(type_url=HEADER_URL, value=encode(header))
+
+
+def pack_misbehaviour(misbehaviour: tendermint_pb2.Misbehaviour) -> AnyMessage:
+    """Return evidence as it travels in a client update."""
+    return AnyMessage(type_url=MISBEHAVIOUR_URL, value=encode(misbehaviour))
 
 
 def check_type_url(packed: AnyMessage, expected: str) -> None:

@@ -1,6 +1,8 @@
-"""The light clients that a chain keeps: creating them, updating them, and verifying proofs with them.
+"""The light clients that a chain keeps: creating them, and verifying proofs with them.
 
-Source: ibc-go `02-client` and `07-tendermint/{update,misbehaviour_handle}.go`.
+How they learn is in `ibc.client_updates`, how they are brought back in `ibc.recovery`.
+
+Source: ibc-go `02-client`.
 """
 
 from __future__ import annotations
@@ -11,7 +13,6 @@ from typing import TYPE_CHECKING
 from ibc.client_state import (
     CLIENT_STATE_URL,
     CONSENSUS_STATE_URL,
-    HEADER_URL,
     ClientState,
     check_new_client,
     check_type_url,
@@ -24,21 +25,14 @@ from ibc.errors import (
     ConsensusStateNotFound,
     CounterpartyExists,
     InvalidCounterparty,
-    MalformedHeader,
     NotAuthority,
-    TrustNotReached,
 )
 from ibc.events import (
     emit_create_client,
-    emit_misbehaviour,
     emit_register_counterparty,
-    emit_update_client,
 )
-from ibc.heights import find_height_above, find_height_below, oldest_height
-from ibc.identifiers import Height, check_client_id, height_from_wire
-from ibc.results import RelayResult
+from ibc.identifiers import Height, check_client_id
 from ibc.state import (
-    delete_consensus_state,
     get_authority,
     get_consensus_state,
     get_counterparty,
@@ -51,8 +45,7 @@ from ibc.state import (
     require_counterparty,
     take_client_id,
 )
-from ibc.tendermint import Invalid, NotEnoughTrust, TrustedState, is_expired, verify_update
-from ibc.times import time_from_wire
+from ibc.tendermint import TrustedState, is_expired
 from tx.codec import decode_canonical
 from wire.ibc.core.client.v2 import counterparty_pb2
 from wire.ibc.lightclients.tendermint.v1 import tendermint_pb2
@@ -104,7 +97,13 @@ def require_active_client(state: HostReader, client_id: str, now_ns: int) -> Cli
     return client
 
 
-def _check_authority(state: HostReader, signer: bytes) -> None:
+def check_authority(state: HostReader, signer: bytes) -> None:
+    """Check that the authority of the genesis signed.
+
+    Raises:
+      NotAuthority: it was another account.
+
+    """
     authority = get_authority(state)
     if authority is None or signer != authority:
         expected = "no account at all" if authority is None else authority.hex()
@@ -122,7 +121,7 @@ def handle_create_client(
       ClientNotActive: the state that it starts from has expired.
 
     """
-    _check_authority(state, signer)
+    check_authority(state, signer)
     check_type_url(msg.client_state, CLIENT_STATE_URL)
     check_type_url(msg.consensus_state, CONSENSUS_STATE_URL)
     client = client_state_from_wire(decode_canonical(tendermint_pb2.ClientState, msg.client_state.value))
@@ -152,7 +151,7 @@ def handle_register_counterparty(
       InvalidCounterparty: the prefix does not fit the client's trees.
 
     """
-    _check_authority(state, signer)
+    check_authority(state, signer)
     client = require_client(state, msg.client_id)
     if get_counterparty(state, msg.client_id) is not None:
         raise CounterpartyExists(f"expected a client without counterparty, got {msg.client_id}")
@@ -184,115 +183,6 @@ def check_register_counterparty(msg: client_v2_tx_pb2.MsgRegisterCounterparty) -
             f"expected 1 to {MAX_PREFIX_ELEMENTS} prefix elements of at most {MAX_PREFIX_BYTES} bytes, "
             f"got {len(prefix)}"
         )
-
-
-def decode_header(msg: client_tx_pb2.MsgUpdateClient) -> tendermint_pb2.Header:
-    """Return the header of a client update.
-
-    Raises:
-      UnsupportedClientMessage: it holds something else.
-      TxError: the header is not canonically encoded.
-      MalformedHeader: there is no header in it.
-
-    """
-    check_type_url(msg.client_message, HEADER_URL)
-    header = decode_canonical(tendermint_pb2.Header, msg.client_message.value)
-    if not header.signed_header.HasField("header"):
-        raise MalformedHeader("expected a header, got none")
-    return header
-
-
-def claimed_state(header: tendermint_pb2.Header) -> TrustedState:
-    """Return what a header says, verified or not.
-
-    Raises:
-      MalformedTime: its time is out of range.
-
-    """
-    inner = header.signed_header.header
-    return TrustedState(inner.height, time_from_wire(inner.time), inner.app_hash, inner.next_validators_hash)
-
-
-def contradicts(state: HostReader, client_id: str, client: ClientState, claimed: TrustedState) -> bool:
-    """Whether a header, if it verifies, proves that the other chain contradicts itself.
-
-    That is so when the client knows something else of the height, or when times do not rise with heights.
-    """
-    if claimed.height < 1:
-        return False
-    known = get_consensus_state(state, client_id, Height(client.revision, claimed.height))
-    if known is not None:
-        return known != claimed
-    latest = client.latest_height.height
-    below = find_height_below(state, client_id, claimed.height) if claimed.height <= latest else latest
-    above = find_height_above(state, client_id, claimed.height, latest)
-    times = [
-        None if height is None else require_consensus_state(state, client_id, Height(client.revision, height))
-        for height in (below, above)
-    ]
-    before, after = times
-    return (before is not None and before.time_ns >= claimed.time_ns) or (
-        after is not None and after.time_ns <= claimed.time_ns
-    )
-
-
-def is_duplicate(state: HostReader, client_id: str, client: ClientState, claimed: TrustedState) -> bool:
-    """Whether the client knows exactly this of the height already."""
-    if claimed.height < 1:
-        return False
-    return get_consensus_state(state, client_id, Height(client.revision, claimed.height)) == claimed
-
-
-def handle_update_client(
-    ctx: HostContext, state: HostState, msg: client_tx_pb2.MsgUpdateClient
-) -> RelayResult:
-    """Teach a client a header.
-
-    A header that says what is known already changes nothing.  One that verifies and contradicts what is known
-    freezes the client; nothing that is known is ever overwritten.
-
-    Raises:
-      ClientNotFound, ClientNotActive: the client cannot be updated.
-      ConsensusStateNotFound: it does not know the height that the header starts from.
-      TrustNotReached: headers in between are needed.
-      IbcError: the header is invalid.
-
-    """
-    client = require_active_client(state, msg.client_id, ctx.time_ns)
-    header = decode_header(msg)
-    claimed = claimed_state(header)
-    if is_duplicate(state, msg.client_id, client, claimed):
-        return RelayResult.NOOP
-    start = height_from_wire(header.trusted_height)
-    trusted = require_consensus_state(state, msg.client_id, start)
-    verdict = verify_update(trusted, header, client.trust, ctx.time_ns, ctx.services.verified)
-    if isinstance(verdict, Invalid):
-        raise verdict.error
-    if isinstance(verdict, NotEnoughTrust):
-        tally = verdict.tally
-        raise TrustNotReached(
-            f"expected more than {tally.needed} of {tally.total} trusted power to sign, got {tally.signed}"
-        )
-    if contradicts(state, msg.client_id, client, verdict.state):
-        put_client(state, msg.client_id, client.freeze())
-        emit_misbehaviour(ctx, msg.client_id)
-        return RelayResult.SUCCESS
-    _prune_oldest(ctx, state, msg.client_id, client)
-    put_client(state, msg.client_id, client.advance(verdict.state.height))
-    put_consensus_state(state, msg.client_id, client.revision, verdict.state, ctx.time_ns, ctx.height)
-    emit_update_client(ctx, msg.client_id, Height(client.revision, verdict.state.height))
-    return RelayResult.SUCCESS
-
-
-def _prune_oldest(ctx: HostContext, state: HostState, client_id: str, client: ClientState) -> None:
-    """Forget the oldest height if it has expired: one an update, so that no update costs much."""
-    oldest = oldest_height(state, client_id)
-    if oldest is None:
-        return
-    height = Height(client.revision, oldest)
-    known = require_consensus_state(state, client_id, height)
-    if is_expired(known.time_ns, client.trust.trusting_period_ns, ctx.time_ns):
-        delete_consensus_state(state, client_id, height)
 
 
 def _require_proof_base(

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 CREATE_CLIENT: Final = "create_client"
 UPDATE_CLIENT: Final = "update_client"
 CLIENT_MISBEHAVIOUR: Final = "client_misbehaviour"
+RECOVER_CLIENT: Final = "recover_client"
 REGISTER_COUNTERPARTY: Final = "register_counterparty"
 PAYLOAD_REFUSED: Final = "payload_refused"
 
@@ -86,6 +87,17 @@ def emit_update_client(ctx: HostContext, client_id: str, height: Height) -> None
 def emit_misbehaviour(ctx: HostContext, client_id: str) -> None:
     """Tell that a client was frozen."""
     ctx.emit(CLIENT_MISBEHAVIOUR, client_id=client_id, client_type=CLIENT_TYPE)
+    ctx.emit("message", module=_MODULE_CLIENTS)
+
+
+def emit_recover_client(ctx: HostContext, subject_id: str, substitute_id: str) -> None:
+    """Tell that an expired or frozen client works again."""
+    ctx.emit(
+        RECOVER_CLIENT,
+        subject_client_id=subject_id,
+        substitute_client_id=substitute_id,
+        client_type=CLIENT_TYPE,
+    )
     ctx.emit("message", module=_MODULE_CLIENTS)
 
 

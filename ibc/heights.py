@@ -23,6 +23,12 @@ def oldest_height(state: HostReader, client_id: str) -> int | None:
     return _first_below(state, client_id, "")
 
 
+def list_heights(state: HostReader, client_id: str) -> list[int]:
+    """Return all heights that a client knows, in ascending order."""
+    prefix = heights_prefix(client_id)
+    return [int(key[len(prefix) :], 16) for key, _ in state.scan(BULK, prefix)]
+
+
 def _first_below(state: HostReader, client_id: str, digits: str) -> int | None:
     """Return the lowest known height that starts with the digits."""
     prefix = heights_prefix(client_id)

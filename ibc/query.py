@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from ibc.client_state import pack_client_state, pack_consensus_state
 from ibc.clients import ClientStatus, client_status
+from ibc.errors import ConsensusStateNotFound
+from ibc.heights import find_height_below
 from ibc.host import BULK
 from ibc.identifiers import ZERO_HEIGHT, Height, height_from_wire, height_to_wire
 from ibc.keys import pending_packets_prefix
@@ -69,7 +71,7 @@ def _describe_client(state: HostReader, client_id: str, now_ns: int) -> query_pb
 def get_consensus(
     state: HostReader, request: query_pb2.GetConsensusStateRequest
 ) -> query_pb2.GetConsensusStateResponse:
-    """Return what a client knows of a height, or of the newest one where none is given.
+    """Return what a client knows of a height, of the newest one where none is given, or of the next one below.
 
     Raises:
       ClientNotFound: there is no client of that id.
@@ -79,10 +81,19 @@ def get_consensus(
     client = require_client(state, request.client_id)
     asked = height_from_wire(request.height)
     height: Height = client.latest_height if asked == ZERO_HEIGHT else asked
+    if request.below:
+        height = _require_height_below(state, request.client_id, height)
     known = require_consensus_state(state, request.client_id, height)
     return query_pb2.GetConsensusStateResponse(
         consensus_state=pack_consensus_state(known), height=height_to_wire(height)
     )
+
+
+def _require_height_below(state: HostReader, client_id: str, height: Height) -> Height:
+    known = find_height_below(state, client_id, height.height)
+    if known is None:
+        raise ConsensusStateNotFound(f"expected {client_id} to know a height below {height}, got none")
+    return Height(height.revision, known)
 
 
 def list_pending_packets(

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from ibc.clients import claimed_state, contradicts, decode_header, is_duplicate
+from ibc.client_updates import claimed_state, contradicts, decode_client_message, is_duplicate
 from ibc.errors import RelayRedundant, UnneededUpdate
 from ibc.identifiers import Height, height_from_wire
 from ibc.state import get_commitment, has_receipt, require_client, require_consensus_state
 from wire.ibc.core.channel.v2 import tx_pb2 as channel_tx_pb2
 from wire.ibc.core.client.v1 import tx_pb2 as client_tx_pb2
+from wire.ibc.lightclients.tendermint.v1 import tendermint_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +45,7 @@ has room for a few free updates only."""
 def is_redundant(state: HostReader, msg: Message) -> bool:
     """Whether a message would change nothing, because somebody else was faster.
 
-    Messages that are not relayed never are.
+    Messages that are not relayed never are, nor is evidence: it freezes a client, or is refused.
 
     Raises:
       AppError: a client update is malformed, or for no client.
@@ -56,7 +57,10 @@ def is_redundant(state: HostReader, msg: Message) -> bool:
         return get_commitment(state, msg.packet.source_client, msg.packet.sequence) is None
     if isinstance(msg, client_tx_pb2.MsgUpdateClient):
         client = require_client(state, msg.client_id)
-        return is_duplicate(state, msg.client_id, client, claimed_state(decode_header(msg)))
+        shown = decode_client_message(msg)
+        if isinstance(shown, tendermint_pb2.Misbehaviour):
+            return False
+        return is_duplicate(state, msg.client_id, client, claimed_state(shown))
     return False
 
 
@@ -81,6 +85,7 @@ def check_updates_needed(state: HostReader, now_ns: int, messages: Sequence[Mess
 
     An update is needed when a later message of the transaction proves something at its height, or starts from it and
     is needed itself; when a refresh of the client is due; when it freezes the client; or when it changes nothing.
+    Evidence of misbehaviour is always needed: it freezes the client, or the whole transaction fails.
 
     Raises:
       UnneededUpdate: an update is none of that.
@@ -94,12 +99,16 @@ def check_updates_needed(state: HostReader, now_ns: int, messages: Sequence[Mess
         elif isinstance(msg, _PACKET_MESSAGES):
             wanted.add((msg.packet.source_client, height_from_wire(msg.proof_height)))
         elif isinstance(msg, client_tx_pb2.MsgUpdateClient):
-            header = decode_header(msg)
-            claimed = claimed_state(header)
+            shown = decode_client_message(msg)
             client = require_client(state, msg.client_id)
-            if (msg.client_id, Height(client.revision, claimed.height)) not in wanted:
-                _check_needed_by_itself(state, now_ns, msg.client_id, client, claimed)
-            wanted.add((msg.client_id, height_from_wire(header.trusted_height)))
+            if isinstance(shown, tendermint_pb2.Misbehaviour):
+                starts = [shown.header_1.trusted_height, shown.header_2.trusted_height]
+            else:
+                starts = [shown.trusted_height]
+                claimed = claimed_state(shown)
+                if (msg.client_id, Height(client.revision, claimed.height)) not in wanted:
+                    _check_needed_by_itself(state, now_ns, msg.client_id, client, claimed)
+            wanted.update((msg.client_id, height_from_wire(start)) for start in starts)
 
 
 def _check_needed_by_itself(

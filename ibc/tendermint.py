@@ -6,7 +6,7 @@ headers in between must be verified first.
 
 `now` is always an argument: on a chain it is the time of the block in execution.
 
-Source: CometBFT `light/verifier.go`; ibc-go `07-tendermint/update.go`.
+Source: CometBFT `light/verifier.go`; ibc-go `07-tendermint/{update,misbehaviour,misbehaviour_handle}.go`.
 """
 
 from __future__ import annotations
@@ -22,9 +22,12 @@ from ibc.errors import (
     IbcError,
     InvalidTrustOptions,
     MalformedHeader,
+    MalformedMisbehaviour,
+    NoMisbehaviour,
     TimeNotNewer,
     TrustedHeightMismatch,
     TrustExpired,
+    TrustNotReached,
     ValidatorSetMismatch,
     WrongChainId,
 )
@@ -78,6 +81,14 @@ class NotEnoughTrust:
 
     tally: Tally
 
+    @property
+    def error(self) -> TrustNotReached:
+        """The verdict as an error, for who cannot go on without the header."""
+        tally = self.tally
+        return TrustNotReached(
+            f"expected more than {tally.needed} of {tally.total} trusted power to sign, got {tally.signed}"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Invalid:
@@ -97,6 +108,11 @@ class _SignedHeader:
     commit: Commit
     validators: ValidatorSet
     time_ns: int
+
+    @property
+    def vote_encoder(self) -> VoteEncoder:
+        commit = self.commit
+        return VoteEncoder(self.header.chain_id, commit.height, commit.round_number, commit.block_id)
 
     @property
     def state(self) -> TrustedState:
@@ -155,11 +171,10 @@ def verify_update(
     try:
         trusted_validators = _check_trusted_part(trusted, header, options)
         candidate = bind_header(header.signed_header, header.validator_set, options.chain_id)
-        if candidate.header.height <= trusted.height:
-            raise HeightNotNewer(f"expected a height above {trusted.height}, got {candidate.header.height}")
+        _check_above(trusted, candidate)
         _check_times(trusted, candidate.time_ns, options, now_ns)
         commit = candidate.commit
-        encoder = VoteEncoder(options.chain_id, commit.height, commit.round_number, commit.block_id)
+        encoder = candidate.vote_encoder
         if candidate.header.height == trusted.height + 1:
             _check_validators_hash(trusted.next_validators_hash, candidate.validators.hash)
         else:
@@ -191,10 +206,94 @@ def trust_light_block(
     got = candidate.commit.block_id.hash
     if got != expected_hash:
         raise HeaderHashMismatch(f"expected the header hash {expected_hash.hex()}, got {got.hex()}")
-    commit = candidate.commit
-    encoder = VoteEncoder(chain_id, commit.height, commit.round_number, commit.block_id)
-    verify_quorum(candidate.validators, commit, encoder, cache)
+    verify_quorum(candidate.validators, candidate.commit, candidate.vote_encoder, cache)
     return candidate.state
+
+
+def check_misbehaviour(
+    trusted_1: TrustedState,
+    trusted_2: TrustedState,
+    misbehaviour: tendermint_pb2.Misbehaviour,
+    options: TrustOptions,
+    now_ns: int,
+    cache: SignatureCache | None = None,
+) -> None:
+    """Check that two headers show that the chain has contradicted itself.
+
+    There are two forms: two different headers of one height (a fork), and a header that is not later in time than a
+    lower one.  Each header is judged by what is trusted at the height that it starts from itself, in this order, the
+    checks whose cost the sender chooses last:
+
+    a. both headers are there, and the first is not the lower one;
+    b. the trusted validators of each are those that its trusted state announced;
+    c. each header, its commit and its validators are well-formed and belong together, and it is above its start;
+    d. no trusted state has expired;
+    e. the headers contradict each other, in one of the two forms;
+    f. more than the trust level of the announced validators signed each of them, also at the next height;
+    g. more than two thirds of its own validators signed each of them.
+
+    The times are not compared with `now_ns`: a header far ahead of its time is misbehaviour too (forward lunatic
+    attack, GHSA-f3w5-v9xx-rp8p).
+
+    Args:
+      trusted_1: what is believed of the height from which `header_1` starts.
+      trusted_2: the same of `header_2`.
+      misbehaviour: the evidence.
+      options: how far trust reaches.
+      now_ns: Unix nanoseconds.
+      cache: verdicts on signatures that were verified before.
+
+    Raises:
+      MalformedMisbehaviour: a header is missing, or the first one is the lower one.
+      NoMisbehaviour: both can be true.
+      TrustNotReached: too few of the trusted validators signed a header.
+      IbcError: a header is not good by itself.
+
+    """
+    for name in ("header_1", "header_2"):
+        if not misbehaviour.HasField(name):
+            raise MalformedMisbehaviour(f"expected two headers, got no {name}")
+    shown = [
+        (_check_trusted_part(trusted, header, options), _bind_above(trusted, header, options, now_ns))
+        for trusted, header in ((trusted_1, misbehaviour.header_1), (trusted_2, misbehaviour.header_2))
+    ]
+    (_, one), (_, other) = shown
+    _check_contradiction(one, other)
+    for validators, signed in shown:
+        tally = tally_trusted(validators, signed.commit, signed.vote_encoder, options.trust_level, cache)
+        if not tally.is_enough:
+            raise NotEnoughTrust(tally).error
+    for _, signed in shown:
+        verify_quorum(signed.validators, signed.commit, signed.vote_encoder, cache)
+
+
+def _bind_above(
+    trusted: TrustedState, header: tendermint_pb2.Header, options: TrustOptions, now_ns: int
+) -> _SignedHeader:
+    """Check a header of some evidence, but for its signatures."""
+    signed = bind_header(header.signed_header, header.validator_set, options.chain_id)
+    _check_above(trusted, signed)
+    _check_not_expired(trusted, options, now_ns)
+    return signed
+
+
+def _check_contradiction(one: _SignedHeader, other: _SignedHeader) -> None:
+    """Check that two headers cannot both be true."""
+    heights = (one.header.height, other.header.height)
+    if heights[0] < heights[1]:
+        raise MalformedMisbehaviour(
+            f"expected the higher header first, got heights {heights[0]}, {heights[1]}"
+        )
+    if heights[0] == heights[1]:
+        if one.commit.block_id.hash == other.commit.block_id.hash:
+            raise NoMisbehaviour(
+                f"expected two different headers of height {heights[0]}, got {one.commit.block_id.hash.hex()} twice"
+            )
+    elif one.time_ns > other.time_ns:
+        raise NoMisbehaviour(
+            f"expected height {heights[0]} not to be later than the {other.time_ns} ns of height {heights[1]}, got "
+            f"{one.time_ns} ns"
+        )
 
 
 def bind_header(
@@ -241,12 +340,21 @@ def _check_validators_hash(expected: bytes, got: bytes) -> None:
         raise ValidatorSetMismatch(f"expected validators of hash {expected.hex()}, got {got.hex()}")
 
 
-def _check_times(trusted: TrustedState, time_ns: int, options: TrustOptions, now_ns: int) -> None:
+def _check_above(trusted: TrustedState, signed: _SignedHeader) -> None:
+    if signed.header.height <= trusted.height:
+        raise HeightNotNewer(f"expected a height above {trusted.height}, got {signed.header.height}")
+
+
+def _check_not_expired(trusted: TrustedState, options: TrustOptions, now_ns: int) -> None:
     if is_expired(trusted.time_ns, options.trusting_period_ns, now_ns):
         raise TrustExpired(
             f"expected a trusted state younger than {options.trusting_period_ns} ns, got one of "
             f"{now_ns - trusted.time_ns} ns"
         )
+
+
+def _check_times(trusted: TrustedState, time_ns: int, options: TrustOptions, now_ns: int) -> None:
+    _check_not_expired(trusted, options, now_ns)
     if time_ns <= trusted.time_ns:
         raise TimeNotNewer(f"expected a time after {trusted.time_ns}, got {time_ns}")
     latest = now_ns + options.max_clock_drift_ns

@@ -9,10 +9,8 @@ from ibc import errors
 from ibc.client_state import (
     pack_header,
 )
-from ibc.clients import (
-    ClientStatus,
-    handle_update_client,
-)
+from ibc.client_updates import handle_update_client
+from ibc.clients import ClientStatus
 from ibc.identifiers import Height
 from ibc.keys import consensus_state_key, heights_prefix
 from ibc.results import RelayResult
@@ -76,7 +74,7 @@ def test_a_vote_is_verified_once_a_node() -> None:
             lambda m: setattr(m, "client_id", "07-tendermint-7"), errors.ClientNotFound, id="no such client"
         ),
         pytest.param(
-            lambda m: setattr(m.client_message, "type_url", "/ibc.lightclients.tendermint.v1.Misbehaviour"),
+            lambda m: setattr(m.client_message, "type_url", "/ibc.lightclients.tendermint.v1.ClientState"),
             errors.UnsupportedClientMessage,
             id="another message",
         ),

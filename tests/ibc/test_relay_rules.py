@@ -10,10 +10,12 @@ from ibc.relay_rules import check_not_redundant, check_updates_needed, is_redund
 from ibc.state import require_client
 from ibc.times import time_to_wire
 from tests.support.ibc import SECOND_NS, TRUSTING_PERIOD_NS, make_members, sign_header
-from tests.support.ibc_host import make_update
+from tests.support.ibc_evidence import fork_block
+from tests.support.ibc_host import make_evidence, make_update
 from tests.support.ibc_link import Link
 from wire.ibc.core.channel.v2 import tx_pb2
 from wire.ibc.core.client.v1 import tx_pb2 as client_tx_pb2
+from wire.ibc.lightclients.tendermint.v1 import tendermint_pb2
 from wire.tendermint.types import types_pb2
 
 if TYPE_CHECKING:
@@ -189,3 +191,28 @@ def test_a_transaction_must_relay_one_new_packet() -> None:
     with pytest.raises(errors.RelayRedundant):
         check_not_redundant(link.shard.state, [shard.update(shard.start, 1)])
     check_not_redundant(link.shard.state, [])
+
+
+def make_fork(shard: Shard, height: int, start: int) -> client_tx_pb2.MsgUpdateClient:
+    """Return evidence of two blocks of a height."""
+    sim = shard.link.hub.sim
+    evidence = tendermint_pb2.Misbehaviour(
+        header_1=sim.wrap(fork_block(sim, height), start), header_2=sim.update(start, height)
+    )
+    return make_evidence(shard.link.shard_client, evidence)
+
+
+def test_evidence_of_misbehaviour_is_needed_and_never_redundant() -> None:
+    shard = Shard()
+    msg = make_fork(shard, shard.start + 2, shard.start)
+    shard.check(msg)
+    assert not is_redundant(shard.link.shard.state, msg)
+    check_not_redundant(shard.link.shard.state, [msg])
+
+
+def test_updates_from_which_evidence_starts_are_needed() -> None:
+    shard = Shard()
+    between = shard.start + 1
+    shard.check(shard.update(between), make_fork(shard, shard.start + 3, between))
+    with pytest.raises(errors.UnneededUpdate):
+        shard.check(shard.update(between), make_fork(shard, shard.start + 3, shard.start))

@@ -17,14 +17,14 @@ from ibc.clients import (
 from ibc.identifiers import Height
 from ibc.keys import heights_prefix
 from ibc.state import get_consensus_state, require_client
-from ibc.times import time_to_wire
-from tests.support.ibc import SimulatedChain, sign_header
+from tests.support.ibc import SimulatedChain
+from tests.support.ibc_evidence import FORGED_ROOT, fork_block
 from tests.support.ibc_host import AUTHORITY, HostChain
 from wire.ibc.core.client.v1 import tx_pb2 as client_tx_pb2
-from wire.tendermint.types import types_pb2
 
 if TYPE_CHECKING:
     from ibc.results import RelayResult
+    from wire.tendermint.types import types_pb2
 
 CLIENT = "07-tendermint-0"
 
@@ -57,15 +57,10 @@ class Following:
         return client_status(self.host.state, CLIENT, client, self.host.sim.time_ns)
 
     def fork(
-        self, height: int, app_hash: bytes = b"\x66" * 32, time_ns: int | None = None
+        self, height: int, app_hash: bytes = FORGED_ROOT, time_ns: int | None = None
     ) -> types_pb2.LightBlock:
         """Return another block of a height, signed by the same validators."""
-        header = types_pb2.Header()
-        header.CopyFrom(self.other.light_block(height).signed_header.header)
-        header.app_hash = app_hash
-        if time_ns is not None:
-            header.time.CopyFrom(time_to_wire(time_ns))
-        return sign_header(header, self.other.members_at(height))
+        return fork_block(self.other, height, app_hash=app_hash, time_ns=time_ns)
 
 
 def create_message(host: HostChain, other: SimulatedChain) -> client_tx_pb2.MsgCreateClient:

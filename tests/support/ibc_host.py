@@ -16,8 +16,10 @@ from ibc.client_state import (
     pack_client_state,
     pack_consensus_state,
     pack_header,
+    pack_misbehaviour,
 )
-from ibc.clients import handle_create_client, handle_register_counterparty, handle_update_client, init_genesis
+from ibc.client_updates import handle_update_client
+from ibc.clients import handle_create_client, handle_register_counterparty, init_genesis
 from ibc.proof_spec import DEFAULT_SPECS
 from tests.support.ibc import DAY_NS, SimulatedChain
 from tx.keys import SigningKey, format_address
@@ -136,6 +138,15 @@ def make_update(client_id: str, header: tendermint_pb2.Header) -> client_tx_pb2.
     """Return a client update of the relayer."""
     return client_tx_pb2.MsgUpdateClient(
         client_id=client_id, client_message=pack_header(header), signer=format_address(RELAYER.public_key)
+    )
+
+
+def make_evidence(client_id: str, evidence: tendermint_pb2.Misbehaviour) -> client_tx_pb2.MsgUpdateClient:
+    """Return evidence of the relayer."""
+    return client_tx_pb2.MsgUpdateClient(
+        client_id=client_id,
+        client_message=pack_misbehaviour(evidence),
+        signer=format_address(RELAYER.public_key),
     )
 
 

@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING
 
 from abci_app.state import BULK, Overlay
 from ibc.channel import handle_acknowledgement, handle_recv_packet, handle_timeout, send_packet
+from ibc.client_updates import handle_update_client
 from ibc.errors import UnknownPort
 from ibc.identifiers import Height, height_to_wire
 from ibc.keys import packet_ack_key, packet_commitment_key, packet_receipt_key
 from ibc.ports import ENCODING, HUB_PORT, SHARD_PORT, VERSION
 from ibc.state import get_acknowledgement, require_client
 from tests.support.ibc import SECOND_NS, SimulatedChain
-from tests.support.ibc_host import RELAYER, HostChain, connect
+from tests.support.ibc_evidence import fork_block
+from tests.support.ibc_host import RELAYER, HostChain, connect, make_evidence
 from tx.keys import format_address
 from wire.ibc.core.channel.v2 import packet_pb2, tx_pb2
+from wire.ibc.lightclients.tendermint.v1 import tendermint_pb2
 
 if TYPE_CHECKING:
     from ibc.host import HostContext, HostState, PortApp
@@ -177,6 +180,18 @@ def teach(learner: HostChain, client_id: str, teacher: HostChain) -> Height:
     known = require_client(learner.state, client_id).latest_height
     learner.update_client(client_id, teacher.sim.update(known.height, teacher.sim.height))
     return Height(known.revision, teacher.sim.height)
+
+
+def freeze(learner: HostChain, client_id: str, teacher: HostChain) -> None:
+    """Show the learner's client two blocks of one height."""
+    sim = teacher.sim
+    start = require_client(learner.state, client_id).latest_height.height
+    teacher.commit()
+    evidence = tendermint_pb2.Misbehaviour(
+        header_1=sim.wrap(fork_block(sim, sim.height), start), header_2=sim.update(start, sim.height)
+    )
+    handle_update_client(learner.ctx, learner.state, make_evidence(client_id, evidence))
+    assert require_client(learner.state, client_id).is_frozen
 
 
 def pending_sequences(response: query_pb2.ListPendingPacketsResponse) -> list[int]:

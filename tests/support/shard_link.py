@@ -47,6 +47,8 @@ class SimulatedHub:
     pairs: dict[bytes, bytes] = field(default_factory=dict)
     sequence: int = 0
     nonce: int = 0
+    start: int = 1
+    """A height that the client on the shard knows."""
 
     def __post_init__(self) -> None:
         self.sim.add_block()
@@ -136,7 +138,7 @@ class SimulatedHub:
         proof = chain_proofs(trie.prove(key), prove_store(roots, PROVABLE))
         update = client_tx_pb2.MsgUpdateClient(
             client_id=client_id,
-            client_message=pack_header(self.sim.update(1, height)),
+            client_message=pack_header(self.sim.update(self.start, height)),
             signer=format_address(RELAYER.public_key),
         )
         return update, proof, height_to_wire(Height(self.sim.revision, height))

@@ -167,7 +167,11 @@ class ShardChain:
 
     def check(self, *updates: update_pb2.Update, pending: frozenset[bytes] = frozenset()) -> list[bytes]:
         """Run CheckTx on a bundle."""
-        return check_tx(self.app, self._block(self.height + 1), self.state, bundle(*updates), pending)
+        return self.check_tx(bundle(*updates), pending)
+
+    def check_tx(self, tx: bytes, pending: frozenset[bytes] = frozenset()) -> list[bytes]:
+        """Run CheckTx."""
+        return check_tx(self.app, self._block(self.height + 1), self.state, tx, pending)
 
     def open(self, *rounds: TestRound) -> None:
         """Let the hub open rounds, in one block."""

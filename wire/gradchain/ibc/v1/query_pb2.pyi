@@ -154,7 +154,10 @@ class GetConsensusStateRequest(_message.Message):
 
     CLIENT_ID_FIELD_NUMBER: _builtins.int
     HEIGHT_FIELD_NUMBER: _builtins.int
+    BELOW_FIELD_NUMBER: _builtins.int
     client_id: _builtins.str
+    below: _builtins.bool
+    """Asks for the highest known height below the given one instead."""
     @_builtins.property
     def height(self) -> _client_pb2.Height:
         """Zero means the newest."""
@@ -164,10 +167,11 @@ class GetConsensusStateRequest(_message.Message):
         *,
         client_id: _builtins.str = ...,
         height: _client_pb2.Height | None = ...,
+        below: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["height", b"height"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "height", b"height"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["below", b"below", "client_id", b"client_id", "height", b"height"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
