@@ -12,7 +12,7 @@ from hub.genesis import parse_genesis
 from hub.models.handlers import UPLOAD_MODEL
 from hub.params import init_params
 from hub.registry.handlers import REGISTER_SHARD
-from hub.registry.state import init_authority
+from hub.registry.state import init_authority, note_frozen
 from hub.rounds.admission import check_bodies_needed
 from hub.rounds.handlers import SUBMIT_BODY
 from hub.rounds.hooks import advance_rounds
@@ -44,7 +44,7 @@ def build_hub_app() -> AppDefinition:
             REGISTER_PARTICIPANT,
             REGISTER_SHARD,
             SUBMIT_BODY,
-            *build_ibc_handlers({HUB_PORT: HubPort()}),
+            *build_ibc_handlers({HUB_PORT: HubPort()}, note_frozen),
         ),
         begin_hooks=(),
         # Rounds first: without a challenge window a round is settled in the block that aggregates it.

@@ -43,6 +43,12 @@ def check_client(ctx: HostContext, state: StateReader, client_id: str, chain_id:
         )
 
 
+def is_client_frozen(state: StateReader, client_id: str) -> bool:
+    """Whether a light client was frozen, because its chain has contradicted itself."""
+    client = get_client(state, client_id)
+    return client is not None and client.is_frozen
+
+
 def send_to_shard(
     ctx: HostContext, state: StateWriter, client_id: str, timeout_s: int, packet: packet_pb2.HubPacket
 ) -> bool:

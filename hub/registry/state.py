@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from abci_app.state import BULK
 from hub.errors import ForeignClient
+from hub.link import is_client_frozen
 from hub.records import decode_record, encode_record
 from hub.registry.events import emit_shard_activity
 from hub.registry.keys import AUTHORITY_KEY, COUNT_KEY, SHARD_PREFIX, client_key, shard_key
@@ -94,11 +95,26 @@ def put_shard(state: StateWriter, shard: ShardRecord) -> None:
 
 
 def note_alive(ctx: Emitter, state: StateWriter, shard: ShardRecord) -> None:
-    """Take note of a valid packet of a shard: if it was inactive, it is active again."""
-    if not shard.is_active:
+    """Take note of a valid packet or body of a shard: if it was inactive, it is active again.
+
+    Not so while its client is frozen.  A body can be delivered all the same, because its header was proven before;
+    but the shard could not be told of a round.
+    """
+    if not shard.is_active and not is_client_frozen(state, shard.client_id):
         _set_shard(state, replace(shard, is_active=True, missed=0))
         announce_shard(state)
         emit_shard_activity(ctx, shard.chain_id, is_active=True)
+
+
+def note_frozen(ctx: Emitter, state: StateWriter, client_id: str) -> None:
+    """Take note that a client was frozen: the shard that it follows gets no more assignments."""
+    chain_id = get_chain_of_client(state, client_id)
+    if chain_id is None:
+        return
+    shard = require_shard(state, chain_id)
+    if shard.is_active:
+        _set_shard(state, replace(shard, is_active=False))
+        emit_shard_activity(ctx, chain_id, is_active=False)
 
 
 def note_delivery(ctx: Emitter, state: StateWriter, chain_id: str) -> None:

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Final
 from abci_app.multistore import chain_proofs, hash_stores, prove_store
 from abci_app.state import BULK, PROVABLE
 from abci_app.trie import Trie
-from ibc.client_state import make_client_state, pack_client_state, pack_consensus_state, pack_header
+from ibc.client_state import (
+    make_client_state,
+    pack_client_state,
+    pack_consensus_state,
+    pack_header,
+    pack_misbehaviour,
+)
 from ibc.identifiers import Height, height_to_wire
 from ibc.keys import packet_ack_key, packet_commitment_key, packet_receipt_key
 from ibc.packet import commit_acknowledgement, commit_packet
@@ -17,6 +23,7 @@ from ibc.ports import ENCODING, HUB_PORT, SHARD_PORT, VERSION
 from ibc.proof_spec import DEFAULT_SPECS
 from tests.support.hub import AUTHORITY, HubChain
 from tests.support.ibc import DAY_NS, SimulatedChain
+from tests.support.ibc_evidence import fork_block
 from tests.support.txs import NOW_NS, SECOND_NS, build_key
 from tx.codec import encode
 from tx.keys import format_address
@@ -26,8 +33,10 @@ from wire.ibc.core.channel.v2 import tx_pb2 as channel_tx_pb2
 from wire.ibc.core.client.v1 import client_pb2
 from wire.ibc.core.client.v1 import tx_pb2 as client_tx_pb2
 from wire.ibc.core.client.v2 import tx_pb2 as client_v2_tx_pb2
+from wire.ibc.lightclients.tendermint.v1 import tendermint_pb2
 
 if TYPE_CHECKING:
+    from google.protobuf.any_pb2 import Any as AnyMessage
     from google.protobuf.message import Message
 
     from wire.gradchain.fl.v1 import packet_pb2
@@ -49,6 +58,8 @@ class SimulatedShard:
     sim: SimulatedChain = field(init=False)
     pairs: dict[bytes, bytes] = field(default_factory=dict)
     sequence: int = 0
+    start: int = 1
+    """A height that the client on the hub knows."""
 
     def __post_init__(self) -> None:
         self.sim = SimulatedChain(chain_id=self.chain_id, time_ns=NOW_NS - SECOND_NS)
@@ -56,14 +67,9 @@ class SimulatedShard:
 
     def link(self) -> list[Message]:
         """Return the messages by which the authority creates a client of this shard and admits it."""
-        client = make_client_state(self.sim.options(), 21 * DAY_NS, self.sim.height, DEFAULT_SPECS)
         signer = format_address(AUTHORITY.public_key)
         return [
-            client_tx_pb2.MsgCreateClient(
-                client_state=pack_client_state(client),
-                consensus_state=pack_consensus_state(self.sim.trusted_state(self.sim.height)),
-                signer=signer,
-            ),
+            self.create_client(),
             client_v2_tx_pb2.MsgRegisterCounterparty(
                 client_id=self.client_id,
                 counterparty_merkle_prefix=[b"provable", b""],
@@ -74,6 +80,41 @@ class SimulatedShard:
                 authority=AUTHORITY.public_key, chain_id=self.chain_id, client_id=self.client_id
             ),
         ]
+
+    def create_client(self) -> client_tx_pb2.MsgCreateClient:
+        """Return the message by which the authority creates a client that knows the newest block."""
+        client = make_client_state(self.sim.options(), 21 * DAY_NS, self.sim.height, DEFAULT_SPECS)
+        return client_tx_pb2.MsgCreateClient(
+            client_state=pack_client_state(client),
+            consensus_state=pack_consensus_state(self.sim.trusted_state(self.sim.height)),
+            signer=format_address(AUTHORITY.public_key),
+        )
+
+    def add_block(self) -> int:
+        """Make a block and return its height."""
+        self.sim.time_ns = max(self.sim.time_ns, self.hub.time_ns)
+        self.sim.add_block()
+        return self.sim.height
+
+    def fork(self) -> list[client_tx_pb2.MsgUpdateClient]:
+        """Make a block; return the client updates to it, and to another block of the same height."""
+        height = self.add_block()
+        blocks = (self.sim.light_block(height), fork_block(self.sim, height))
+        return [self._update(pack_header(self.sim.wrap(block, self.start))) for block in blocks]
+
+    def show_fork(self) -> client_tx_pb2.MsgUpdateClient:
+        """Make a block and another one of the same height; return the evidence."""
+        height = self.add_block()
+        evidence = tendermint_pb2.Misbehaviour(
+            header_1=self.sim.wrap(fork_block(self.sim, height), self.start),
+            header_2=self.sim.update(self.start, height),
+        )
+        return self._update(pack_misbehaviour(evidence))
+
+    def _update(self, message: AnyMessage) -> client_tx_pb2.MsgUpdateClient:
+        return client_tx_pb2.MsgUpdateClient(
+            client_id=self.client_id, client_message=message, signer=format_address(RELAYER.public_key)
+        )
 
     def send(
         self, content: packet_pb2.ShardPacket, *, port: str = HUB_PORT, life_s: int = 600
@@ -143,9 +184,5 @@ class SimulatedShard:
         self.sim.add_block(hash_stores(roots))
         height = self.sim.height
         proof = chain_proofs(trie.prove(key), prove_store(roots, PROVABLE))
-        update = client_tx_pb2.MsgUpdateClient(
-            client_id=self.client_id,
-            client_message=pack_header(self.sim.update(1, height)),
-            signer=format_address(RELAYER.public_key),
-        )
+        update = self._update(pack_header(self.sim.update(self.start, height)))
         return update, proof, height_to_wire(Height(self.sim.revision, height))
