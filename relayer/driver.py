@@ -19,9 +19,11 @@ from relayer import actions
 from relayer.discovery import find_bodies, find_link
 from relayer.effects import Effects
 from relayer.events import LinkReady, Tick
+from relayer.forkwatch import PAUSE_S, ForkWatch
 from relayer.machine import RelayMachine
 from relayer.observer import Observer
 from relayer.prover import Prover
+from relayer.submit import Submitter
 from relayer.types import NO_HEIGHT, Link, LinkEnd, TimeNs
 from relayer.watcher import LONGEST_PAUSE_S, Watcher
 from tx.errors import AppError
@@ -60,6 +62,7 @@ class Driver:
     retry_refused: bool = False
     clock_ns: Callable[[], int] = time.time_ns
     random_bytes: Callable[[int], bytes] = os.urandom
+    fork_pause_s: float = PAUSE_S
     _links: dict[LinkEnd, Link] = field(default_factory=dict)
     _events: asyncio.Queue[RelayEvent] = field(default_factory=lambda: asyncio.Queue(QUEUE_EVENTS))
 
@@ -85,11 +88,26 @@ class Driver:
         )
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._decide(machine, effects, tasks))
+            for chain in nodes.values():
+                tasks.create_task(self._watch_forks(chain, nodes).run())
             finders = [tasks.create_task(self._find_link(shard)) for shard in self.shards.values()]
             await asyncio.wait(finders, timeout=LINK_PATIENCE_S)
             for chain in nodes.values():
                 cursor = restored.cursors.get(chain.chain_id, NO_HEIGHT)
                 tasks.create_task(Watcher(chain, self._links, self._events.put, cursor).run())
+
+    def _watch_forks(self, chain: ChainNodes, nodes: Mapping[ChainId, ChainNodes]) -> ForkWatch:
+        submitter = Submitter(self.clock_ns, self.random_bytes, self.config.tx_life_s)
+        return ForkWatch(
+            chain,
+            nodes,
+            self._links,
+            self.keys,
+            submitter,
+            self._events.put,
+            self.metrics,
+            self.fork_pause_s,
+        )
 
     async def _decide(self, machine: RelayMachine, effects: Effects, tasks: asyncio.TaskGroup) -> None:
         observer = Observer(self.metrics)

@@ -11,7 +11,7 @@ from relayer.types import NS_PER_SECOND, ClientStatus, Step
 
 if TYPE_CHECKING:
     from relayer.state import Lane, RelayState
-    from relayer.types import BodyRecord, LinkEnd, PacketRecord, TxRecord
+    from relayer.types import BodyRecord, ChainId, LinkEnd, PacketRecord, TxRecord
 
 _SECONDS = (0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300, 600, 1800, 3600)
 
@@ -43,6 +43,12 @@ class RelayMetrics:
         self._bodies = Counter(
             "gradchain_relayer_bodies",
             "Bodies that came to an end.",
+            ["chain", "outcome"],
+            registry=self.registry,
+        )
+        self._misbehaviours = Counter(
+            "gradchain_relayer_misbehaviours",
+            "Forks of a chain, by what came of telling another chain: frozen, unproven, refused.",
             ["chain", "outcome"],
             registry=self.registry,
         )
@@ -99,6 +105,10 @@ class RelayMetrics:
     def count_body(self, record: BodyRecord) -> None:
         """Count a body that came to an end."""
         self._bodies.labels(record.key.shard.chain, record.outcome).inc()
+
+    def count_misbehaviour(self, chain: ChainId, outcome: str) -> None:
+        """Count what came of evidence against a chain."""
+        self._misbehaviours.labels(chain, outcome).inc()
 
     def sample(self, state: RelayState) -> None:
         """Take over what is not counted but measured."""

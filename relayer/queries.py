@@ -190,8 +190,22 @@ async def get_consensus_state(
     request = ibc_pb2.GetConsensusStateRequest(
         client_id=client_id, height=height_to_wire(IbcHeight(revision, height))
     )
+    return await _ask_consensus_state(nodes, request)
+
+
+async def get_state_below(
+    nodes: ChainNodes, client_id: ClientId, revision: int, height: Height
+) -> TrustedState:
+    """Return what a chain's client knows of the highest height below the given one."""
+    request = ibc_pb2.GetConsensusStateRequest(
+        client_id=client_id, height=height_to_wire(IbcHeight(revision, height)), below=True
+    )
+    return await _ask_consensus_state(nodes, request)
+
+
+async def _ask_consensus_state(nodes: ChainNodes, request: ibc_pb2.GetConsensusStateRequest) -> TrustedState:
     answer = await nodes.ask(lambda node: node.ibc.GetConsensusState(request, timeout=node.timeout_s))
-    with _malformed(f"consensus state {height} of {client_id} on {nodes.chain_id}"):
+    with _malformed(f"consensus state {request.height} of {request.client_id} on {nodes.chain_id}"):
         check_type_url(answer.consensus_state, CONSENSUS_STATE_URL)
         message = tendermint_pb2.ConsensusState.FromString(answer.consensus_state.value)
         return consensus_state_from_wire(message, answer.height.revision_height)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from abci_app.keyfile import save_key
 from relayer.config import ChainConfig, RelayerConfig
 from relayer.driver import Driver
+from relayer.forkwatch import PAUSE_S
 from relayer.journal import Journal, JournalReader
 from relayer.nodes import ChainNodes, connect
 from relayer.service import link_chains
@@ -65,6 +66,11 @@ class Pair:
         reader.close()
         return found
 
+    def with_shard_nodes(self, *shard: PlayedNode) -> RelayerConfig:
+        """Return a configuration in which the shard has several nodes."""
+        nodes = tuple(node.address for node in shard)
+        return replace(self.config, shards=(replace(self.config.shards[0], nodes=nodes),))
+
     def with_nodes(self, hub: tuple[PlayedNode, ...]) -> RelayerConfig:
         """Return a configuration in which the hub has several nodes."""
         nodes = tuple(node.address for node in hub)
@@ -115,13 +121,15 @@ async def connected(config: RelayerConfig) -> AsyncIterator[tuple[ChainNodes, Ch
 
 @asynccontextmanager
 async def running_relayer(
-    config: RelayerConfig, metrics: RelayMetrics | None = None
+    config: RelayerConfig, metrics: RelayMetrics | None = None, fork_pause_s: float = PAUSE_S
 ) -> AsyncIterator[asyncio.Task[None]]:
     """Run a relayer until the block ends."""
     async with connected(config) as (hub, shard):
         with Journal(config.journal) as journal:
             keys = {hub.chain_id: RELAYER, shard.chain_id: RELAYER}
-            driver = Driver(config, journal, hub, {shard.chain_id: shard}, keys, metrics)
+            driver = Driver(
+                config, journal, hub, {shard.chain_id: shard}, keys, metrics, fork_pause_s=fork_pause_s
+            )
             task = asyncio.create_task(driver.run())
             try:
                 yield task
