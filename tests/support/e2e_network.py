@@ -112,12 +112,17 @@ def write_manifest(folder: Path) -> Path:
     return path
 
 
-def start_relayer(console: Console, log: Path) -> subprocess.Popen[bytes]:
+def start_relayer(console: Console, log: Path, *options: str) -> subprocess.Popen[bytes]:
     """Start the relayer of the localnet in the background, as a user would."""
+    return start_in_background(console, log, "relayer", "start", *options)
+
+
+def start_in_background(console: Console, log: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    """Start a command that goes on until it is told to stop, with its output in a log."""
     variables = {"GRADCHAIN_HOME": str(console.home), **console.variables}
     with log.open("ab") as file:
         return subprocess.Popen(
-            [sys.executable, "-m", "cli.main", "relayer", "start"],
+            [sys.executable, "-m", "cli.main", *arguments],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=file,
