@@ -61,6 +61,25 @@ def link_command(*, config_path: Path, as_json: bool) -> None:
         _print_link(shard)
 
 
+@relayer_group.command(name="recover")
+@click.argument("shard")
+@config_option
+@json_option
+def recover_command(*, shard: str, config_path: Path, as_json: bool) -> None:
+    """Bring back the expired or frozen light clients of the link to SHARD, and admit it again.
+
+    It needs the keys of the chains' authorities.  After a fork the configuration must name true nodes only.
+    """
+    from relayer.service import recover_clients  # noqa: PLC0415
+    from relayer.types import ChainId  # noqa: PLC0415
+
+    linked = asyncio.run(recover_clients(_load_quietly(config_path), ChainId(shard)))
+    if as_json:
+        click.echo(json.dumps(dataclasses.asdict(linked), indent=2))
+    else:
+        _print_link(linked)
+
+
 def _load_quietly(config_path: Path) -> RelayerConfig:
     """Read the configuration of a command that prints its result, so that only trouble is logged."""
     from relayer.config import load_config  # noqa: PLC0415

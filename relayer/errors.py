@@ -120,7 +120,8 @@ class ClientUnusable(RelayError):
 
     CODE = 43
     CURE = (
-        "The authority must recover the client from a substitute; keep the relayer running to prevent expiry."
+        "The authority must recover the client (`gradchain relayer recover`); keep the relayer running to prevent "
+        "expiry."
     )
 
 

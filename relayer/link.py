@@ -104,22 +104,9 @@ class Linker:
         """Return the client of one chain on another that was found, or create one."""
         if found is not None:
             return found
-        key = self._require_authority(chain)
-        before = {client.client_id for client in await queries.list_clients(chain)}
-        state, known = await first_trust(of, self.client)
-        message = client_tx_pb2.MsgCreateClient(
-            client_state=state, consensus_state=known, signer=format_address(key.public_key)
-        )
-        await self.submitter.submit(chain, [message], key)
-        created = [
-            client
-            for client in await queries.list_clients(chain)
-            if client.client_id not in before and client.state.trust.chain_id == of.chain_id
-        ]
-        if not created:
-            raise LinkConflict(f"expected a new client of {of.chain_id} on {chain.chain_id}, got none")
-        steps.append(f"{CLIENT_STEP}: {created[0].client_id} on {chain.chain_id}")
-        return created[0]
+        created = await create_client(chain, of, self.client, self._require_authority(chain), self.submitter)
+        steps.append(f"{CLIENT_STEP}: {created.client_id} on {chain.chain_id}")
+        return created
 
     async def _finish_hub(
         self, shard: ChainNodes, hub_client: ClientInfo, shard_client: ClientInfo, steps: list[str]
@@ -174,6 +161,32 @@ class Linker:
         if key is None:
             raise AuthorityMissing(f"expected the key of the authority of {chain.chain_id}, got none")
         return key
+
+
+async def create_client(
+    chain: ChainNodes, of: ChainNodes, config: ClientConfig, key: SigningKey, submitter: Submitter
+) -> ClientInfo:
+    """Create a client of one chain on another, from a header that all nodes of the former agree on.
+
+    Raises:
+      WitnessDisagrees: they do not.
+      AppError: the chains cannot be asked, or refuse.
+
+    """
+    before = {client.client_id for client in await queries.list_clients(chain)}
+    state, known = await first_trust(of, config)
+    message = client_tx_pb2.MsgCreateClient(
+        client_state=state, consensus_state=known, signer=format_address(key.public_key)
+    )
+    await submitter.submit(chain, [message], key)
+    created = [
+        client
+        for client in await queries.list_clients(chain)
+        if client.client_id not in before and client.state.trust.chain_id == of.chain_id
+    ]
+    if not created:
+        raise LinkConflict(f"expected a new client of {of.chain_id} on {chain.chain_id}, got none")
+    return created[0]
 
 
 def choose_pair(

@@ -13,11 +13,12 @@ import structlog
 
 from abci_app.keyfile import load_key
 from relayer.driver import Driver
-from relayer.errors import JournalMissing
+from relayer.errors import ConfigInvalid, JournalMissing
 from relayer.journal import Journal, JournalReader
 from relayer.link import LinkedShard, Linker
 from relayer.metrics import RelayMetrics
 from relayer.nodes import connect
+from relayer.recovery import Recoverer
 from relayer.status import StatusReport, collect_status
 from relayer.submit import Submitter
 from tx.errors import AppError
@@ -56,14 +57,8 @@ async def link_chains(config: RelayerConfig) -> tuple[LinkedShard, ...]:
       AppError: a key is missing, a chain cannot be asked, or what exists cannot become a link.
 
     """
-    authorities = {
-        chain.chain_id: load_key(chain.authority_key_file)
-        for chain in (config.hub, *config.shards)
-        if chain.authority_key_file is not None
-    }
-    submitter = Submitter(time.time_ns, os.urandom, config.tx_life_s)
     async with _connected(config) as (hub, shards):
-        linker = Linker(hub, authorities, config.client, submitter)
+        linker = _make_linker(config, hub)
         results = await asyncio.gather(
             *(linker.link(shard) for shard in shards.values()), return_exceptions=True
         )
@@ -72,6 +67,30 @@ async def link_chains(config: RelayerConfig) -> tuple[LinkedShard, ...]:
         if isinstance(result, BaseException):
             raise result
     return tuple(result for result in results if isinstance(result, LinkedShard))
+
+
+async def recover_clients(config: RelayerConfig, shard_id: ChainId) -> LinkedShard:
+    """Bring back the expired or frozen clients of the link to a shard.
+
+    Raises:
+      ConfigInvalid: the configuration does not name the shard.
+      AppError: a key is missing, a chain cannot be asked, or refuses.
+
+    """
+    async with _connected(config) as (hub, shards):
+        shard = shards.get(shard_id)
+        if shard is None:
+            raise ConfigInvalid(f"expected one of the shards {sorted(shards)}, got {shard_id!r}")
+        return await Recoverer(_make_linker(config, hub)).recover(shard)
+
+
+def _make_linker(config: RelayerConfig, hub: ChainNodes) -> Linker:
+    authorities = {
+        chain.chain_id: load_key(chain.authority_key_file)
+        for chain in (config.hub, *config.shards)
+        if chain.authority_key_file is not None
+    }
+    return Linker(hub, authorities, config.client, Submitter(time.time_ns, os.urandom, config.tx_life_s))
 
 
 async def relay(config: RelayerConfig, *, retry_refused: bool = False) -> None:

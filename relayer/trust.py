@@ -44,6 +44,7 @@ async def first_trust(chain: ChainNodes, config: ClientConfig) -> tuple[AnyMessa
     height = Height(block.signed_header.header.height)
     header_hash = block.signed_header.commit.block_id.hash
     await _ask_witnesses(chain, height, header_hash)
+    await _compare_slowest(chain, height)
     known = trust_light_block(block, header_hash, chain.chain_id)
     options = TrustOptions(
         chain_id=chain.chain_id,
@@ -95,6 +96,28 @@ async def _ask_witnesses(chain: ChainNodes, height: Height, expected: bytes) -> 
                 f"expected header {expected.hex()} at height {height} of {chain.chain_id}, got {got.hex()} from "
                 f"{node.address.rpc}"
             )
+
+
+async def _compare_slowest(chain: ChainNodes, height: Height) -> None:
+    """Compare what all nodes have at the newest height of the slowest one, which may follow a fork that is lower.
+
+    Raises:
+      WitnessDisagrees: a node has another header.
+
+    """
+    heights = await asyncio.gather(*(_newest_height(node) for node in chain.nodes))
+    lowest = min((newest for newest in heights if newest), default=height)
+    if lowest >= height:
+        return  # all of them were asked about that height
+    block = await queries.get_light_block(chain, lowest)
+    await _ask_witnesses(chain, lowest, block.signed_header.commit.block_id.hash)
+
+
+async def _newest_height(node: Node) -> Height | None:
+    try:
+        return Height((await node.rpc.status()).height)
+    except AppError:
+        return None
 
 
 async def _header_hash(node: Node, height: Height) -> bytes | None:

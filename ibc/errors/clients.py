@@ -23,7 +23,7 @@ class ClientNotActive(IbcError):
     """The light client is expired or frozen."""
 
     CODE = 52
-    CURE = "The authority must recover the client from a substitute."
+    CURE = "The authority must recover the client from a substitute (`gradchain relayer recover`)."
 
 
 class InvalidClientState(IbcError):

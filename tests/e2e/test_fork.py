@@ -117,3 +117,8 @@ def test_a_forked_shard_is_found_and_frozen_while_the_other_goes_on(tmp_path: Pa
             assert (done.exit_code, done.stderr) == (0, ""), done.describe()
             assert HONEST in done.stdout
             assert FORKED not in done.stdout
+
+        recovered = network.console.view("relayer", "recover", FORKED)
+        assert recovered["hub_client"] == "07-tendermint-0"
+        assert active_shards(network) == [FORKED, HONEST]
+        assert set(client_states(network).values()) == {"active"}
