@@ -88,15 +88,18 @@ class Driver:
         )
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._decide(machine, effects, tasks))
-            for chain in nodes.values():
-                tasks.create_task(self._watch_forks(chain, nodes).run())
+            for number, chain in enumerate(nodes.values(), start=1):
+                first_pause_s = self.fork_pause_s * number / len(nodes)
+                tasks.create_task(self._watch_forks(chain, nodes, first_pause_s).run())
             finders = [tasks.create_task(self._find_link(shard)) for shard in self.shards.values()]
             await asyncio.wait(finders, timeout=LINK_PATIENCE_S)
             for chain in nodes.values():
                 cursor = restored.cursors.get(chain.chain_id, NO_HEIGHT)
                 tasks.create_task(Watcher(chain, self._links, self._events.put, cursor).run())
 
-    def _watch_forks(self, chain: ChainNodes, nodes: Mapping[ChainId, ChainNodes]) -> ForkWatch:
+    def _watch_forks(
+        self, chain: ChainNodes, nodes: Mapping[ChainId, ChainNodes], first_pause_s: float
+    ) -> ForkWatch:
         submitter = Submitter(self.clock_ns, self.random_bytes, self.config.tx_life_s)
         return ForkWatch(
             chain,
@@ -107,6 +110,7 @@ class Driver:
             self._events.put,
             self.metrics,
             self.fork_pause_s,
+            first_pause_s,
         )
 
     async def _decide(self, machine: RelayMachine, effects: Effects, tasks: asyncio.TaskGroup) -> None:

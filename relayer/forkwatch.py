@@ -56,6 +56,8 @@ class ForkWatch:
     put: Callable[[RelayEvent], Awaitable[None]]
     metrics: RelayMetrics | None = None
     pause_s: float = PAUSE_S
+    first_pause_s: float = PAUSE_S
+    """Before the first look, so that the watches of many chains do not look all at once."""
     _compared: dict[LinkEnd, Height] = field(default_factory=dict)
     """Newest height of each client that was compared with the nodes."""
     _told: str = ""
@@ -63,9 +65,10 @@ class ForkWatch:
 
     async def run(self) -> None:
         """Watch the chain; ends only by being cancelled."""
+        await asyncio.sleep(self.first_pause_s)
         while True:
-            await asyncio.sleep(self.pause_s)
             await self.look()
+            await asyncio.sleep(self.pause_s)
 
     async def look(self) -> None:
         """Look once.  What cannot be asked now is asked the next time."""
@@ -124,28 +127,30 @@ class ForkWatch:
             if block is None:
                 continue
             served = claimed_state(tendermint_pb2.Header(signed_header=block.signed_header))
-            if served != known:
+            if served == known:
+                self._compared[end] = height
+            else:
                 url = node.address.rpc
                 self._tell(
                     "client contradicts node", f"{end} {height}", height=height, client=str(end), node=url
                 )
-                await self._report(follower, partial(contradict, follower, node, height))
-                return
-        self._compared[end] = height
+                if await self._report(follower, partial(contradict, follower, node, height)):
+                    return
 
-    async def _report(self, follower: Follower, make: Callable[[int], Awaitable[Evidence]]) -> None:
-        """Make evidence for one client and submit it, unless the client is frozen already."""
+    async def _report(self, follower: Follower, make: Callable[[int], Awaitable[Evidence]]) -> bool:
+        """Make evidence for one client and submit it, unless the client is frozen already; tell whether it exists."""
         end = follower.end
         try:
             view = (await queries.get_client(follower.nodes, end.client)).view
             if view.status is not ClientStatus.ACTIVE:
-                return
+                return True
             evidence = await make(self.submitter.clock_ns())
         except AppError as error:
             self._tell("no evidence of a fork", f"{end} {error}", client=str(end), reason=str(error))
             self._count("unproven")
-            return
+            return False
         await self._submit(follower, evidence)
+        return True
 
     async def _submit(self, follower: Follower, evidence: Evidence) -> None:
         end = follower.end

@@ -6,6 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from google.protobuf.message import DecodeError
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ibc import errors
 from ibc.voting import Fraction
@@ -18,6 +21,7 @@ from tests.support.ibc import (
     sign_header,
 )
 from tests.support.ibc_evidence import Evidence, fork_block, out_of_time
+from wire.ibc.lightclients.tendermint.v1 import tendermint_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -242,3 +246,26 @@ def test_swapped_addresses_are_refused_in_evidence_too(place: int) -> None:
     )
     with pytest.raises((errors.InvalidVote, errors.VoterMismatch)):
         evidence.check()
+
+
+# anything else
+
+
+@settings(max_examples=200)
+@given(st.sampled_from([Evidence, out_of_time]), st.data())
+def test_changed_evidence_holds_only_if_it_shows_the_same_headers(
+    make_evidence: Callable[[], Evidence], data: st.DataObject
+) -> None:
+    """Whatever the bytes are, the outcome is a typed error or true evidence."""
+    evidence = make_evidence()
+    shown = [evidence.header(place).signed_header.header.SerializeToString() for place in (0, 1)]
+    encoded = bytearray(evidence.message.SerializeToString())
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = data.draw(st.integers(0, len(encoded) - 1))
+        encoded[place] ^= data.draw(st.integers(1, 255))
+    try:
+        evidence.message = tendermint_pb2.Misbehaviour.FromString(bytes(encoded))
+        evidence.check()
+    except (DecodeError, errors.IbcError):
+        return
+    assert [evidence.header(place).signed_header.header.SerializeToString() for place in (0, 1)] == shown

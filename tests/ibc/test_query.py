@@ -131,3 +131,27 @@ def test_a_consensus_state_is_that_of_the_height_or_the_newest() -> None:
     request.height.CopyFrom(height_to_wire(Height(2, 99)))
     with pytest.raises(errors.ConsensusStateNotFound):
         get_consensus(link.hub.state, request)
+
+
+def test_the_highest_known_height_below_another_is_found() -> None:
+    link = Link()
+    first = require_client(link.hub.state, link.hub_client).latest_height
+    second = link.teach_hub()
+
+    def below(height: Height) -> tuple[int, bytes]:
+        request = query_pb2.GetConsensusStateRequest(
+            client_id=link.hub_client, height=height_to_wire(height), below=True
+        )
+        answer = get_consensus(link.hub.state, request)
+        return answer.height.revision_height, answer.consensus_state.value
+
+    states = {
+        height.height: pack_consensus_state(link.shard.sim.trusted_state(height.height)).value
+        for height in (first, second)
+    }
+    assert below(Height(2, second.height + 5)) == (second.height, states[second.height])
+    assert below(second) == (first.height, states[first.height])
+    assert below(Height(0, 0)) == (first.height, states[first.height])
+    for unknown in (first, Height(3, second.height + 5)):
+        with pytest.raises(errors.ConsensusStateNotFound):
+            below(unknown)

@@ -1,4 +1,4 @@
-"""`relayer link|start|status`: what people and scripts see, and what signals do."""
+"""`relayer link|start|status|recover`: what people and scripts see, and what signals do."""
 
 from __future__ import annotations
 
@@ -53,6 +53,12 @@ def run(pair: Pair, *arguments: str) -> str:
     )
     assert result.exit_code == 0
     return result.stdout
+
+
+def test_recover_tells_what_it_did(pair: Pair) -> None:
+    run(pair, "link")
+    assert json.loads(run(pair, "recover", "shard-1", "--json"))["steps"] == []
+    assert "complete already" in run(pair, "recover", "shard-1")
 
 
 def test_link_tells_what_it_did_and_that_nothing_is_left(pair: Pair) -> None:
