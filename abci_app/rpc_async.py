@@ -109,7 +109,14 @@ class AsyncCometRpc:
 
     async def light_block(self, height: int) -> RawLightBlock:
         """Return what a light client needs of a height; `HeightUnavailable` if the node does not have it."""
-        signed_header, validators = await asyncio.gather(self.commit(height), self.validators(height))
+        # Both to their ends: what is left behind by a failure of the other would outlive the client.
+        signed_header, validators = await asyncio.gather(
+            self.commit(height), self.validators(height), return_exceptions=True
+        )
+        if isinstance(signed_header, BaseException):
+            raise signed_header
+        if isinstance(validators, BaseException):
+            raise validators
         return RawLightBlock(height, signed_header, validators)
 
     async def block(self, height: int) -> Block:
