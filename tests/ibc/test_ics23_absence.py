@@ -170,6 +170,37 @@ def test_a_path_that_contains_the_other_is_refused(extra: int) -> None:
             _check_neighbours(IAVL_SPEC, left, right)
 
 
+@pytest.mark.parametrize(("left", "right", "hidden"), [(1, 3, b"c"), (0, 2, b"b")])
+def test_a_leaf_beside_the_split_cannot_be_left_out(left: int, right: int, hidden: bytes) -> None:
+    """The paths part at the root; below it the left one keeps to the right edge and the right one to the left."""
+    keys = (b"a", b"b", b"c", b"d")
+    leaves = [_leaf(TENDERMINT_SPEC, key, b"1") for key in keys]
+    halves = [sha256(b"\x01" + leaves[start] + leaves[start + 1]).digest() for start in (0, 2)]
+    root = sha256(b"\x01" + halves[0] + halves[1]).digest()
+
+    def prove(place: int) -> proofs_pb2.ExistenceProof:
+        beside, half = leaves[place ^ 1], place // 2
+        steps = [
+            (b"\x01" + beside, b"") if place % 2 else (b"\x01", beside),
+            (b"\x01" + halves[0], b"") if half else (b"\x01", halves[1]),
+        ]
+        return _exist(TENDERMINT_SPEC, keys[place], b"1", steps)
+
+    with pytest.raises(errors.NotNeighbours):
+        verify_non_membership(TENDERMINT_SPEC, root, encode(absent(prove(left), prove(right))), hidden)
+    verify_non_membership(TENDERMINT_SPEC, root, encode(absent(prove(1), prove(2))), b"bb")
+
+
+def test_neighbours_in_a_tree_that_is_out_of_order_are_refused() -> None:
+    """Whoever builds a tree can put its leaves in any order; then a key that is there seems to lie between others."""
+    high, low = _leaf(TENDERMINT_SPEC, b"d", b"1"), _leaf(TENDERMINT_SPEC, b"b", b"2")
+    root = sha256(b"\x01" + high + low).digest()
+    left = _exist(TENDERMINT_SPEC, b"b", b"2", [(b"\x01" + high, b"")])
+    right = _exist(TENDERMINT_SPEC, b"d", b"1", [(b"\x01", low)])
+    with pytest.raises(errors.NotNeighbours):
+        verify_non_membership(TENDERMINT_SPEC, root, encode(absent(left, right)), b"c")
+
+
 def _smt_keys() -> tuple[bytes, bytes, bytes]:
     """Return three keys whose hashes ascend."""
     low, middle, high = sorted((b"one", b"two", b"three"), key=lambda key: sha256(key).digest())

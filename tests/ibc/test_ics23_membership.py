@@ -199,6 +199,7 @@ def test_an_inner_node_must_hash_as_the_spec_says() -> None:
         pytest.param(b"\x01\x01", bytes(32), id="prefix longer than 0x01"),
         pytest.param(b"\x01" + bytes(32), bytes(32), id="child on both sides"),
         pytest.param(b"", bytes(32), id="no prefix"),
+        pytest.param(b"\x00", bytes(32), id="prefix of a leaf"),
     ],
 )
 def test_a_simple_map_has_inner_nodes_of_one_form_only(prefix: bytes, suffix: bytes) -> None:
@@ -206,6 +207,13 @@ def test_a_simple_map_has_inner_nodes_of_one_form_only(prefix: bytes, suffix: by
     proof.exist.path[0].prefix, proof.exist.path[0].suffix = prefix, suffix
     expected = errors.RootMismatch if prefix == b"\x02" else errors.InnerMismatch
     with pytest.raises(expected):
+        verify_store(proof)
+
+
+def test_a_simple_map_has_leaves_of_one_form_only() -> None:
+    proof = make_store_proof()
+    proof.exist.leaf.prefix = b"\x01"
+    with pytest.raises(errors.LeafMismatch):
         verify_store(proof)
 
 

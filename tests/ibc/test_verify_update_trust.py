@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from abci_app.context import VerificationCache
 from ibc import errors
 from ibc.tendermint import (
+    Invalid,
     NotEnoughTrust,
     TrustOptions,
     Verified,
     check_trust_options,
+    verify_update,
 )
 from ibc.times import time_to_wire
 from ibc.voting import Fraction
@@ -127,6 +130,18 @@ def test_one_vote_never_counts_for_another_validator() -> None:
         case.commit.signatures[place].CopyFrom(case.commit.signatures[0])
         case.commit.signatures[place].validator_address = case.header.validator_set.validators[place].address
     case.refused(errors.InvalidVote)
+
+
+def test_a_remembered_vote_never_counts_for_another_validator() -> None:
+    """ISA-2025-003 was a cache: the verdict on one validator's vote served for others with the same bytes."""
+    case = Case()
+    first = case.commit.signatures[0]
+    for place in (1, 2, 3):
+        case.commit.signatures[place].signature = first.signature
+        case.commit.signatures[place].timestamp.CopyFrom(first.timestamp)
+    verdict = verify_update(case.trusted, case.header, case.options, case.now_ns, VerificationCache())
+    assert isinstance(verdict, Invalid)
+    assert isinstance(verdict.error, errors.InvalidVote)
 
 
 def test_swapped_addresses_are_refused() -> None:
