@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     ClaimSource = Callable[[Judge, st.DataObject], Claim]
 
-CASES = 1_500
+CASES = 700
 
 keys = st.lists(st.sampled_from([0x00, 0x01, 0x61, 0x80, 0xFF]), min_size=1, max_size=4).map(bytes)
 values = st.binary(min_size=1, max_size=3)
@@ -186,7 +186,7 @@ def check_changed_claims(judge: Judge, source: ClaimSource) -> Counter[str]:
     tally = count_verdicts(judge, source, changed=True)
     assert tally.total() >= CASES
     assert tally[VERIFIED] >= 20
-    assert tally[INVALID] >= 200
+    assert tally[INVALID] >= 100
     return tally
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tests.interop.conftest import ReportCases
 
-CASES = 1_500
+CASES = 1_000
 
 
 def compare(judge: Judge, case: UpdateCase, tally: Counter[str]) -> None:

@@ -44,6 +44,9 @@ def _validators(draw: st.DrawFn, case: UpdateCase) -> validator_pb2.ValidatorSet
 def _settle(draw: st.DrawFn, case: UpdateCase) -> None:
     """Let hashes and votes follow a change, so that the change itself is what is judged; or do not."""
     if draw(st.sampled_from([True, True, True, False])):
+        for chosen in (case.header.validator_set, case.header.trusted_validators):
+            if chosen.validators:
+                chosen.proposer.CopyFrom(chosen.validators[0])
         case.trust_these_validators()
         case.seal()
 
