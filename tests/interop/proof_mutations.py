@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from hypothesis import strategies as st
 
@@ -14,10 +14,21 @@ from wire.cosmos.ics23.v1 import proofs_pb2
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from hypothesis.strategies import SearchStrategy
+
     from ibc.proof_spec import ProofSpec
 
-    Mutation = Callable[[st.DrawFn, "Claim"], None]
+    Mutation = Callable[["Draw", "Claim"], None]
     NodeChange = Callable[[proofs_pb2.InnerOp], None]
+
+Example = TypeVar("Example")
+
+
+class Draw(Protocol):
+    """Draws an example, in a composite strategy or in a test."""
+
+    def __call__(self, strategy: SearchStrategy[Example]) -> Example:
+        """Return an example of the strategy."""
 
 
 @dataclass
@@ -56,7 +67,7 @@ def zigzag(*numbers: int) -> bytes:
     return b"".join(encode_uvarint(2 * number if number >= 0 else -2 * number - 1) for number in numbers)
 
 
-def change_key_or_value(draw: st.DrawFn, claim: Claim) -> None:
+def change_key_or_value(draw: Draw, claim: Claim) -> None:
     for leaf in claim.leaves:
         if draw(st.booleans()):
             leaf.key = draw(st.sampled_from([b"", leaf.key + b"\0", leaf.key[:-1], claim.key]))
@@ -66,7 +77,7 @@ def change_key_or_value(draw: st.DrawFn, claim: Claim) -> None:
                 claim.value = leaf.value
 
 
-def change_claim(draw: st.DrawFn, claim: Claim) -> None:
+def change_claim(draw: Draw, claim: Claim) -> None:
     key = claim.key
     present = [leaf.key for leaf in (*claim.leaves, *claim.others)]
     claim.key = draw(st.sampled_from([b"", key + b"\0", key[:-1], b"\0", b"\xff" * 9, *present]))
@@ -74,7 +85,7 @@ def change_claim(draw: st.DrawFn, claim: Claim) -> None:
         claim.value = draw(st.sampled_from([None, b"", b"v", *(leaf.value for leaf in claim.leaves)]))
 
 
-def change_leaf(draw: st.DrawFn, claim: Claim) -> None:
+def change_leaf(draw: Draw, claim: Claim) -> None:
     """Change the operation of the leaf, in all neighbours alike."""
     kind = draw(st.sampled_from(["prefix", "hash", "key", "value", "length", "none"]))
     prefix = draw(
@@ -173,7 +184,7 @@ def node_changes(draw: st.DrawFn, spec: ProofSpec) -> NodeChange:
     return change
 
 
-def change_node(draw: st.DrawFn, claim: Claim) -> None:
+def change_node(draw: Draw, claim: Claim) -> None:
     """Change the node at some distance from the root, in all paths that have it."""
     longest = max((len(leaf.path) for leaf in claim.leaves), default=0)
     if not longest:
@@ -186,7 +197,7 @@ def change_node(draw: st.DrawFn, claim: Claim) -> None:
             change(leaf.path[-distance])
 
 
-def change_path(draw: st.DrawFn, claim: Claim) -> None:
+def change_path(draw: Draw, claim: Claim) -> None:
     """Leave out, repeat or add nodes."""
     kind = draw(st.sampled_from(["add", "drop", "repeat", "deep", "none"]))
     added = proofs_pb2.InnerOp(
@@ -218,7 +229,7 @@ def change_path(draw: st.DrawFn, claim: Claim) -> None:
         leaf.path.extend(copies)
 
 
-def change_neighbours(draw: st.DrawFn, claim: Claim) -> None:
+def change_neighbours(draw: Draw, claim: Claim) -> None:
     """Claim an absence with other neighbours than the right ones."""
     known = [*claim.leaves, *claim.others]
     if not known:
@@ -230,7 +241,7 @@ def change_neighbours(draw: st.DrawFn, claim: Claim) -> None:
     claim.value = None
 
 
-def change_kind(draw: st.DrawFn, claim: Claim) -> None:
+def change_kind(draw: Draw, claim: Claim) -> None:
     """Show the same in a proof of another kind, or claim something else with it."""
     kind = draw(st.sampled_from(["batch", "compressed", "exist", "nothing", "claim"]))
     if kind == "batch":
@@ -252,14 +263,14 @@ def change_kind(draw: st.DrawFn, claim: Claim) -> None:
         claim.value = b"v" if claim.value is None else None
 
 
-def change_depths(draw: st.DrawFn, claim: Claim) -> None:
+def change_depths(draw: Draw, claim: Claim) -> None:
     """Let the spec ask for a depth near that of the proof."""
     depth = max((len(leaf.path) for leaf in claim.leaves), default=0)
     near = st.sampled_from([0, max(depth - 1, 0), depth, depth + 1])
     claim.spec = replace(claim.spec, min_depth=draw(near), max_depth=draw(near))
 
 
-def change_root(draw: st.DrawFn, claim: Claim) -> None:
+def change_root(draw: Draw, claim: Claim) -> None:
     claim.root = draw(st.sampled_from([b"", bytes(32), claim.root[:-1]]))
 
 
@@ -280,7 +291,7 @@ MUTATIONS: tuple[Mutation, ...] = (
 )
 
 
-def mutate(draw: st.DrawFn, claim: Claim) -> None:
+def mutate(draw: Draw, claim: Claim) -> None:
     """Change one or two things, and mostly let the root follow: an attacker may well have made the tree."""
     for change in draw(st.lists(st.sampled_from(MUTATIONS), min_size=1, max_size=2)):
         change(draw, claim)

@@ -21,6 +21,7 @@ from wire.ibc.core.commitment.v1 import commitment_pb2
 
 if TYPE_CHECKING:
     from tests.interop.conftest import ReportCases
+    from tests.interop.proof_mutations import Draw
 
 CASES = 1_000
 
@@ -54,7 +55,7 @@ def own_chains(draw: st.DrawFn) -> Chain:
     return Chain(hash_stores(roots), proofs, (b"provable", asked), pairs.get(asked))
 
 
-def sdk_chain(judge: Judge, draw: st.DrawFn) -> Chain:
+def sdk_chain(judge: Judge, draw: Draw) -> Chain:
     """Return a true claim about a chain of the Cosmos SDK, made by the SDK's own code."""
     pairs = draw(contents)
     asked = draw(st.sampled_from(sorted(pairs)) | keys)
@@ -65,7 +66,7 @@ def sdk_chain(judge: Judge, draw: st.DrawFn) -> Chain:
     return Chain(app_hash, proofs, (b"ibc", asked), pairs.get(asked))
 
 
-def change(draw: st.DrawFn, chain: Chain) -> None:
+def change(draw: Draw, chain: Chain) -> None:
     """Change one thing."""
     kind = draw(
         st.sampled_from(

@@ -33,6 +33,7 @@ CASES = 700
 keys = st.lists(st.sampled_from([0x00, 0x01, 0x61, 0x80, 0xFF]), min_size=1, max_size=4).map(bytes)
 values = st.binary(min_size=1, max_size=3)
 contents = st.dictionaries(keys, values, min_size=1, max_size=12)
+histories = st.lists(st.dictionaries(keys, st.one_of(st.none(), values), max_size=8), max_size=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +106,10 @@ def make_claim(
 
 def iavl_claim(judge: Judge, data: st.DataObject) -> Claim:
     """Return a claim about a tree of cosmos/iavl with a history of writes."""
-    versions = data.draw(
-        st.lists(st.dictionaries(keys, st.none() | values, max_size=8), max_size=3), label="versions"
-    )
+    versions: list[dict[bytes, bytes | None]] = data.draw(histories, label="versions")
     final = data.draw(contents, label="last version")
     pairs: dict[bytes, bytes] = {}
-    history = [*versions, final]
+    history: list[dict[bytes, bytes | None]] = [*versions, dict(final)]
     for writes in history:
         for key, value in writes.items():
             if value is None:

@@ -33,10 +33,10 @@ LEVELS = (Fraction(1, 3), Fraction(1, 2), Fraction(2, 3))
 CHANGES = (
     ((3, 10), (2, 0)),  # a third: the third of three validators makes way for the fourth
     ((3, 20),),
-    ((2, 20), (3, 0)),  # a half: 20 of 40
-    ((3, 10), (4, 10), (0, 0), (1, 0), (2, 0)),  # all
+    ((4, 20), (3, 0)),  # a half: 20 of 40
+    ((3, 11), (2, 10), (0, 0), (1, 0), (4, 0)),  # all
 )
-"""Powers that validators are given, by their number, one transaction each."""
+"""Powers that validators are given, by their number, one transaction each; no transaction twice, since nodes remember them."""
 
 
 def public_key_of(node: CometNode) -> str:

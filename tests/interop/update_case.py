@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from hypothesis import strategies as st
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 COMMIT = validator_pb2.BLOCK_ID_FLAG_COMMIT
 NIL = validator_pb2.BLOCK_ID_FLAG_NIL
 ABSENT = validator_pb2.BLOCK_ID_FLAG_ABSENT
-Flag = validator_pb2.BlockIDFlag.ValueType
+Flag: TypeAlias = validator_pb2.BlockIDFlag.ValueType
 
 TRUSTED_HEIGHT = 7
 VOTE_NS = START_NS + 5 * SECOND_NS

@@ -118,7 +118,7 @@ def change_slot_time(draw: st.DrawFn, case: UpdateCase) -> None:
 
 def change_slot_count(draw: st.DrawFn, case: UpdateCase) -> None:
     signatures = case.commit.signatures
-    if signatures and draw(st.booleans()):
+    if len(signatures) > 0 and draw(st.booleans()):
         del signatures[draw(st.integers(0, len(signatures) - 1))]
     else:
         signatures.append(types_pb2.CommitSig(block_id_flag=ABSENT, timestamp=time_to_wire(GO_ZERO_TIME_NS)))
