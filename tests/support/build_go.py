@@ -41,6 +41,8 @@ def build_program() -> Path:
     sources = sorted(path for path in _SOURCES.iterdir() if path.suffix in {".go", ".mod", ".sum", ".txt"})
     content = b"".join(path.name.encode() + b"\0" + path.read_bytes() for path in sources)
     program = _CACHE / f"judge-{sha256(content).hexdigest()[:16]}"
+    if program.exists():
+        return program
     _CACHE.mkdir(parents=True, exist_ok=True)
     with (_CACHE / "judge.lock").open("w") as lock:
         fcntl.flock(
