@@ -1,0 +1,154 @@
+"""Evidence: we freeze a client for the same pairs of headers as ibc-go's 07-tendermint."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ibc import errors
+from ibc.identifiers import Height, height_to_wire
+from ibc.tendermint import check_misbehaviour
+from ibc.times import time_to_wire
+from tests.interop import differences
+from tests.interop.update_case import (
+    ABSENT,
+    COMMIT,
+    NIL,
+    TRUSTED_HEIGHT,
+    UpdateCase,
+    make_update,
+    member_powers,
+    new_powers,
+)
+from tests.interop.update_mutations import MUTATIONS
+from tests.support.ibc import SECOND_NS, START_NS
+from tests.support.judge_go import INVALID, PANIC, VERIFIED, Judge
+from wire.ibc.lightclients.tendermint.v1 import tendermint_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tests.interop.conftest import ReportCases
+
+CASES = 1_000
+FOUR = {0: 10, 1: 10, 2: 10, 3: 10}
+
+STRICTER = (
+    differences.STRANGER_AFTER_QUORUM,
+    differences.VALIDATOR_TWICE,
+    differences.VOTE_WITHOUT_TIME,
+    differences.NO_NEXT_VALIDATORS,
+)
+
+
+@dataclass
+class Evidence:
+    """Two headers, both of which start from the same trusted state."""
+
+    one: UpdateCase
+    other: UpdateCase
+
+    @property
+    def message(self) -> tendermint_pb2.Misbehaviour:
+        return tendermint_pb2.Misbehaviour(
+            client_id="07-tendermint-0", header_1=self.one.header, header_2=self.other.header
+        )
+
+
+@st.composite
+def signed_headers(draw: st.DrawFn, old: Mapping[int, int], height: int) -> UpdateCase:
+    """Return a header that says this or that, by validators that have changed more or less."""
+    new = dict(old) if draw(st.booleans()) else draw(new_powers(old))
+    usual = st.sampled_from([COMMIT] * 9 + [NIL, ABSENT])
+    flags = draw(st.lists(usual, min_size=len(new), max_size=len(new)))
+    case = make_update(old, new, height=height, flags=flags)
+    case.inner.app_hash = bytes([draw(st.integers(0, 2))]) * 32
+    later = draw(st.sampled_from([-SECOND_NS, -1, 0, 0, 1, 1_000_000 * SECOND_NS]))
+    case.inner.time.CopyFrom(time_to_wire(START_NS + 4 * SECOND_NS + later))
+    case.seal()
+    return case
+
+
+@st.composite
+def evidences(draw: st.DrawFn) -> Evidence:
+    """Return two headers, mostly of one height, of which one may be changed in one way."""
+    old = draw(member_powers)
+    height = TRUSTED_HEIGHT + draw(st.integers(1, 3))
+    lower = height - draw(st.sampled_from([0, 0, 0, 1, -1]))
+    one, other = draw(signed_headers(old, height)), draw(signed_headers(old, max(lower, TRUSTED_HEIGHT + 1)))
+    trusted, options, now_ns = one.trusted, one.options, one.now_ns
+    if draw(st.booleans()):
+        chosen = draw(st.sampled_from([one, other]))
+        draw(st.sampled_from(MUTATIONS))(draw, chosen)
+        options, now_ns = chosen.options, chosen.now_ns
+    for case in (one, other):  # there is one client, and it trusts one state
+        case.trusted, case.options, case.now_ns = trusted, options, now_ns
+    return Evidence(one, other)
+
+
+def our_error(evidence: Evidence) -> errors.IbcError | None:
+    """Return why we refuse evidence, or None."""
+    one, other = evidence.one, evidence.other
+    try:
+        check_misbehaviour(one.trusted, other.trusted, evidence.message, one.options, one.now_ns)
+    except errors.IbcError as error:
+        return error
+    return None
+
+
+def compare(judge: Judge, evidence: Evidence) -> str:
+    """Assert that the verdicts are the same or different on purpose, and return the kind of the case."""
+    one = evidence.one
+    ours = our_error(evidence)
+    theirs = judge.judge_misbehaviour([one.trusted], evidence.message, one.options, one.now_ns)
+    if ours is None and theirs.verdict != VERIFIED:
+        assert "proposer" in theirs.reason, theirs
+        return differences.PROPOSER.name
+    if ours is not None and theirs.verdict == VERIFIED:
+        if isinstance(ours, errors.WrongChainId):
+            return "another revision"
+        found = [
+            item
+            for item in STRICTER
+            if type(ours) is item.error and re.search(item.our_message, ours.message) is not None
+        ]
+        assert found, f"ours: {ours!r}"
+        return found[0].name
+    assert theirs.verdict in {VERIFIED, INVALID, PANIC}
+    return theirs.verdict
+
+
+def test_evidence_has_the_same_verdict_in_ibc_go(judge: Judge, report_cases: ReportCases) -> None:
+    tally: Counter[str] = Counter()
+
+    @settings(max_examples=CASES)
+    @given(evidences())
+    def check(evidence: Evidence) -> None:
+        tally[compare(judge, evidence)] += 1
+
+    check()
+    assert tally.total() >= CASES
+    assert min(tally[VERIFIED], tally[INVALID]) >= 50, tally
+    report_cases("evidence", tally)
+
+
+def test_evidence_of_another_revision_is_refused_by_us_alone(judge: Judge) -> None:
+    """ibc-go puts the revision of the header into the client's chain id; we freeze for the client's own chain only.
+
+    A chain of another revision is another chain to us: its validators may have been replaced at the upgrade.
+    """
+    one, other = make_update(FOUR, FOUR), make_update(FOUR, FOUR)
+    for number, case in enumerate((one, other)):
+        case.inner.chain_id = "sim-4"
+        case.inner.app_hash = bytes([number]) * 32
+        case.header.trusted_height.CopyFrom(height_to_wire(Height(3, TRUSTED_HEIGHT)))
+        case.seal()
+    evidence = Evidence(one, other)
+    assert isinstance(our_error(evidence), errors.WrongChainId)
+    theirs = judge.judge_misbehaviour([one.trusted], evidence.message, one.options, one.now_ns)
+    assert theirs.verdict == VERIFIED, theirs
