@@ -66,3 +66,11 @@ class IbcService(query_pb2_grpc.IbcServiceServicer):
     ) -> query_pb2.GetPacketStatusResponse:
         """Return what the chain knows of a packet."""
         return query.get_packet_status(self._latest(), request)
+
+    def ListPacketStatuses(  # noqa: N802
+        self,
+        request: query_pb2.ListPacketStatusesRequest,
+        context: grpc.ServicerContext,  # noqa: ARG002
+    ) -> query_pb2.ListPacketStatusesResponse:
+        """Return what the chain knows of several packets."""
+        return query.list_packet_statuses(self._latest(), request)

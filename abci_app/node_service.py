@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     from abci_app.application import ChainApplication
     from abci_app.gateway import TxSink
     from abci_app.outcomes import Outcome
+    from abci_app.store import Snapshot
 
 MAX_WAIT_S: Final = 60.0
+MAX_KEYS: Final = 256
+"""Keys that are proven in one answer."""
 
 
 def remaining_s(context: grpc.ServicerContext) -> float:
@@ -95,15 +98,31 @@ class NodeService(query_pb2_grpc.NodeServiceServicer):
         self, request: query_pb2.ProveRequest, context: grpc.ServicerContext
     ) -> query_pb2.ProveResponse:
         """Return a value of the provable store, or its absence, with the proof."""
+        return _prove(self._require_state(request.height, context), request.key, context)
+
+    def ProveMany(  # noqa: N802
+        self, request: query_pb2.ProveManyRequest, context: grpc.ServicerContext
+    ) -> query_pb2.ProveManyResponse:
+        """Return several values of the same state, or their absence, with the proofs."""
+        snapshot = self._require_state(request.height, context)
+        answers = [_prove(snapshot, key, context) for key in request.keys[:MAX_KEYS]]
+        return query_pb2.ProveManyResponse(answers=answers)
+
+    def _require_state(self, height: int, context: grpc.ServicerContext) -> Snapshot:
+        """Return the state of a height, or the last one for 0; end the call if it is not kept."""
         store = self._application.store
-        snapshot = store.at(request.height) if request.height else store.latest()
+        snapshot = store.at(height) if height else store.latest()
         if snapshot is None:
             kept = store.latest().height
-            abort(context, StateNotKept(f"expected a recent height up to {kept}, got {request.height}"))
-        try:
-            proof = snapshot.prove(request.key)
-        except AppError as error:
-            abort(context, error, grpc.StatusCode.INVALID_ARGUMENT)
-        return query_pb2.ProveResponse(
-            value=snapshot.get(PROVABLE, request.key) or b"", height=snapshot.height, proof=proof
-        )
+            abort(context, StateNotKept(f"expected a recent height up to {kept}, got {height}"))
+        return snapshot
+
+
+def _prove(snapshot: Snapshot, key: bytes, context: grpc.ServicerContext) -> query_pb2.ProveResponse:
+    try:
+        proof = snapshot.prove(key)
+    except AppError as error:
+        abort(context, error, grpc.StatusCode.INVALID_ARGUMENT)
+    return query_pb2.ProveResponse(
+        value=snapshot.get(PROVABLE, key) or b"", height=snapshot.height, proof=proof
+    )

@@ -38,6 +38,7 @@ ROWS: Final = {
     "socket": Row("FinalizeBlock of 64 MiB through the ABCI server", "bench.rows.blocks:run"),
     "demo": Row("a round of the demo", "bench.rows.demo:run"),
     "start": Row("start of a hub and two shards", "bench.rows.start:run"),
+    "relay": Row("packets between two chains", "bench.rows.relay:run"),
     "memory": Row("memory of each kind of process", "bench.rows.memory:run"),
 }
 """In the order in which they run and stand in the table."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from ibc.client_state import pack_client_state, pack_consensus_state
@@ -17,6 +18,7 @@ from ibc.state import (
     get_consensus_state,
     get_counterparty,
     has_receipt,
+    last_sequence,
     list_client_ids,
     require_client,
     require_consensus_state,
@@ -25,6 +27,8 @@ from tx.codec import encode
 from wire.gradchain.ibc.v1 import query_pb2
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ibc.host import HostReader
 
 MAX_PENDING: Final = 1_000
@@ -101,21 +105,47 @@ def list_pending_packets(
 ) -> query_pb2.ListPendingPacketsResponse:
     """Return packets that were sent and neither acknowledged nor timed out, from a sequence on, in order."""
     limit = min(request.limit or MAX_PENDING, MAX_PENDING)
-    prefix = pending_packets_prefix(request.client_id)
-    packets: list[query_pb2.PendingPacket] = []
-    for key, value in state.scan(BULK, prefix):
-        if len(packets) == limit:
-            break
-        if int.from_bytes(key[len(prefix) :], "big") >= request.start:
-            packets.append(query_pb2.PendingPacket.FromString(value))
+    last = last_sequence(state, request.client_id)
+    pairs = _scan_from(state, pending_packets_prefix(request.client_id), request.start, last)
+    packets = [query_pb2.PendingPacket.FromString(value) for _, value in islice(pairs, limit)]
     return query_pb2.ListPendingPacketsResponse(packets=packets)
+
+
+def _scan_from(state: HostReader, prefix: bytes, start: int, last: int) -> Iterator[tuple[bytes, bytes]]:
+    """Yield what stands under the prefix and the BE64 of a number from `start` to `last`, in order.
+
+    A store can be read by prefix only, and reading all of a long list for each page of it would take the square of
+    its length.  So the range is cut where bytes of the numbers change: the rest of 256 that `start` is in, then the
+    whole blocks of 256 above it, then those of 65,536, and so on.
+    """
+    for key, value in state.scan(BULK, prefix + (start >> 8).to_bytes(7, "big")):
+        if key[-1] >= start & 0xFF:
+            yield key, value
+    for shift in range(8, 64, 8):
+        first = (start >> shift) + 1
+        beyond = min(((start >> (shift + 8)) + 1) << 8, (last >> shift) + 1)
+        for block in range(first, beyond):
+            yield from state.scan(BULK, prefix + block.to_bytes(8 - shift // 8, "big"))
+
+
+def list_packet_statuses(
+    state: HostReader, request: query_pb2.ListPacketStatusesRequest
+) -> query_pb2.ListPacketStatusesResponse:
+    """Return what this chain knows of several sequences of a client, in the order asked for."""
+    asked = request.sequences[:MAX_PENDING]
+    return query_pb2.ListPacketStatusesResponse(
+        statuses=[_packet_status(state, request.client_id, sequence) for sequence in asked]
+    )
 
 
 def get_packet_status(
     state: HostReader, request: query_pb2.GetPacketStatusRequest
 ) -> query_pb2.GetPacketStatusResponse:
     """Return what this chain knows of a sequence of a client, as the packet's sender and as its receiver."""
-    client_id, sequence = request.client_id, request.sequence
+    return _packet_status(state, request.client_id, request.sequence)
+
+
+def _packet_status(state: HostReader, client_id: str, sequence: int) -> query_pb2.GetPacketStatusResponse:
     ack = get_acknowledgement(state, client_id, sequence)
     return query_pb2.GetPacketStatusResponse(
         committed=get_commitment(state, client_id, sequence) is not None,

@@ -174,6 +174,11 @@ def take_sequence(state: HostState, client_id: str) -> int:
     return sequence
 
 
+def last_sequence(state: HostReader, client_id: str) -> int:
+    """Return the number of the packet that a client has sent last; 0 if it has sent none."""
+    return _get_number(state, next_sequence_key(client_id), 1) - 1
+
+
 def get_commitment(state: HostReader, client_id: str, sequence: int) -> bytes | None:
     """Return the commitment of a packet that was sent and is still open, or None."""
     return state.get(PROVABLE, packet_commitment_key(client_id, sequence))

@@ -71,9 +71,11 @@ class QueryClient:
 
 @dataclass(frozen=True, slots=True)
 class ListPending:
-    """List the open packets that an end has sent."""
+    """List open packets that an end has sent, from a sequence on, as many as come in one answer."""
 
     end: LinkEnd
+    receiver: LinkEnd
+    start: int = 1
 
 
 @dataclass(frozen=True, slots=True)

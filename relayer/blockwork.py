@@ -62,7 +62,7 @@ def handle_block(turn: Turn, event: BlockSeen) -> None:
     for update in event.updated:
         note_update(turn, LinkEnd(event.chain, update.client), update.height)
     for sent in event.sent:
-        add_sent(turn, sent, ask=False)
+        add_sent(turn, sent)
     for written in event.written:
         if written.key.sender in state.links:
             add_written(turn, written, above)

@@ -141,8 +141,9 @@ class Effects:
 
     async def _list_pending(self, action: actions.ListPending) -> events.RelayEvent:
         try:
-            nodes, link = self.nodes[action.end.chain], self.links[action.end]
-            return events.PendingListed(action.end, await queries.list_pending(nodes, action.end, link))
+            source, target = self.nodes[action.end.chain], self.nodes[action.receiver.chain]
+            link = self.links[action.end]
+            return await queries.list_some_pending(source, target, action.end, link, action.start)
         except AppError as error:
             return events.PendingUnknown(action.end, failure_of(error))
 

@@ -126,11 +126,23 @@ class ClientUnknown:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedPacket:
+    """An open packet, and what the receiver's nodes say of it; not proven."""
+
+    sent: SentPacket
+    received: bool = False
+    acknowledgement: bytes = b""
+    """Empty if none was written."""
+
+
+@dataclass(frozen=True, slots=True)
 class PendingListed:
-    """Packets that an end has sent and that are neither acknowledged nor timed out."""
+    """Some packets that an end has sent and that are neither acknowledged nor timed out, in order."""
 
     end: LinkEnd
-    packets: tuple[SentPacket, ...]
+    packets: tuple[ListedPacket, ...]
+    next_sequence: int = 0
+    """Where the list goes on; 0 if this was the end of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ def check_state(state: RelayState) -> None:
         _check(
             batch_id in state.batches and key in state.batches[batch_id].items, "batches know their packets"
         )
+    _check(state.backlog <= set(state.packets), "only open packets are backlog")
     for key in state.queries:
         _check(key in state.packets, "only known packets are asked about")
     _check_lanes(state)
@@ -78,6 +79,10 @@ def _check_lanes(state: RelayState) -> None:
         _check(lane.end == end, "a lane is kept under its end")
         for key in lane.waiting:
             _check(key in state.packets, "only known packets wait")
+        live = {key for key in lane.waiting if key not in state.backlog}
+        _check(live == set(lane.live), "what waits and is no backlog is live")
+        sent = sum(1 for key in state.packets if key.sender == end)
+        _check(sent == lane.open, "open packets are counted")
         for batch_id in lane.batches:
             _check(state.batches[batch_id].lane == end, "batches know their lane")
 

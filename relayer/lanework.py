@@ -8,12 +8,13 @@ under way, and what arrives meanwhile gathers for the next one.
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from ibc.relay_rules import REFRESH_ADVANCE_DIVISOR
 from relayer.actions import LaneBlocked, LaneFreed, ListPending, ProofRequest, ProveBatch, QueryClient
 from relayer.errors import ClientUnusable
-from relayer.packetwork import add_sent, drop_batch
+from relayer.packetwork import add_listed, drop_batch, list_from
 from relayer.policy import failure_of
 from relayer.state import Batch, BatchStage, Lane, Turn
 from relayer.types import BatchId, ClientStatus, Height, TimeNs
@@ -115,11 +116,16 @@ def note_success(turn: Turn, lane: Lane) -> None:
 
 
 def ask_pending(turn: Turn, lane: Lane) -> None:
-    """Ask for the open packets that a lane's end has sent."""
-    lane.pending_listed = False
+    """Ask for the open packets that a lane's end has sent, all of them."""
+    lane.pending_next = 1
+    _ask_for_list(turn, lane)
+
+
+def _ask_for_list(turn: Turn, lane: Lane) -> None:
+    lane.pending_from, lane.pending_next = lane.pending_next, 0
     lane.pending_asked_ns = turn.now_ns
     turn.wake_at(turn.now_ns + turn.state.options.answer_timeout_ns)
-    turn.emit(ListPending(lane.end))
+    turn.emit(ListPending(lane.end, lane.origin, lane.pending_from))
 
 
 def handle_pending(turn: Turn, event: PendingListed) -> None:
@@ -127,30 +133,35 @@ def handle_pending(turn: Turn, event: PendingListed) -> None:
     lane = turn.state.lanes.get(event.end)
     if lane is None:
         return
-    lane.pending_listed, lane.pending_asked_ns, lane.pending_attempts = True, None, 0
-    for sent in event.packets:
-        add_sent(turn, sent, ask=True)
+    if lane.pending_asked_ns is None:
+        return
+    lane.pending_asked_ns, lane.pending_attempts = None, 0
+    if event.next_sequence:
+        list_from(turn, lane, event.next_sequence)
+    for listed in event.packets:
+        add_listed(turn, listed)
+    turn.state.dirty[lane.end] = None
 
 
 def handle_pending_unknown(turn: Turn, event: PendingUnknown) -> None:
     """List again later."""
     lane = turn.state.lanes.get(event.end)
-    if lane is None or lane.pending_listed:
+    if lane is None or lane.pending_asked_ns is None:
         return
     lane.pending_asked_ns = None
+    list_from(turn, lane, lane.pending_from)
     lane.pending_attempts += 1
     lane.pending_retry_ns = turn.retry_at(("pending", lane.end), lane.pending_attempts)
 
 
 def _ask_pending_if_due(turn: Turn, lane: Lane) -> None:
-    if lane.pending_listed:
-        return
     asked = lane.pending_asked_ns
     if asked is not None:
         if turn.now_ns - asked >= turn.state.options.answer_timeout_ns:
-            ask_pending(turn, lane)
-    elif turn.now_ns >= lane.pending_retry_ns:
-        ask_pending(turn, lane)
+            list_from(turn, lane, lane.pending_from)
+            _ask_for_list(turn, lane)
+    elif lane.pending_next and turn.now_ns >= lane.pending_retry_ns and turn.state.has_room(lane):
+        _ask_for_list(turn, lane)
 
 
 # --- planning --------------------------------------------------------------------------------------------------------
@@ -182,6 +193,8 @@ def plan_lane(turn: Turn, lane: Lane) -> None:
     while len(lane.batches) < turn.state.options.max_in_flight:
         horizon = Height(max(turn.state.chain(lane.origin.chain).head, lane.client.height))
         records = _choose_packets(turn, lane, horizon)
+        if not _may_start(turn, lane, records):
+            records = []
         refresh = _needs_refresh(turn, lane, horizon)
         if not records and not refresh:
             return
@@ -189,13 +202,22 @@ def plan_lane(turn: Turn, lane: Lane) -> None:
         _start_batch(turn, lane, records, target)
 
 
+def _may_start(turn: Turn, lane: Lane, records: list[PacketRecord]) -> bool:
+    """Tell whether a batch may start: some of those that may be under way are left to new packets."""
+    state, options = turn.state, turn.state.options
+    if any(record.key not in state.backlog for record in records):
+        return True
+    return len(lane.batches) < max(1, options.max_in_flight - options.live_in_flight)
+
+
 def _choose_packets(turn: Turn, lane: Lane, horizon: Height) -> list[PacketRecord]:
-    """Return the packets for the next batch: those that can be proven now, oldest first, within the limits."""
+    """Return the packets for the next batch: those that can be proven now within the limits, new ones first."""
     state, options = turn.state, turn.state.options
     limit = lane.packet_limit or options.max_batch_packets
     chosen: list[PacketRecord] = []
     size = 0
-    for key in lane.waiting:
+    backlog = (key for key in lane.waiting if key not in lane.live)
+    for key in chain(lane.live, backlog):
         record = state.packets[key]
         if record.provable_from > horizon or record.not_before_ns > turn.now_ns:
             continue
@@ -246,6 +268,7 @@ def _start_batch(turn: Turn, lane: Lane, records: list[PacketRecord], target: He
     lane.batches[batch_id] = None
     for record in records:
         del lane.waiting[record.key]
+        lane.live.pop(record.key, None)
         state.batch_of[record.key] = batch_id
     turn.wake_at(deadline)
     requests = tuple(

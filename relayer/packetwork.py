@@ -15,9 +15,15 @@ from relayer.bodywork import want_body_of
 from relayer.types import NO_TIME, NO_TX, NS_PER_SECOND, Duty, Height, PacketRecord, Step
 
 if TYPE_CHECKING:
-    from relayer.events import PacketStatusSeen, PacketStatusUnknown, SentPacket, WrittenAck
+    from relayer.events import (
+        ListedPacket,
+        PacketStatusSeen,
+        PacketStatusUnknown,
+        SentPacket,
+        WrittenAck,
+    )
     from relayer.state import Lane, Turn
-    from relayer.types import BatchId, Failure, PacketKey
+    from relayer.types import BatchId, ChainId, Failure, PacketKey
 
 
 def lane_of(turn: Turn, record: PacketRecord) -> Lane:
@@ -32,7 +38,9 @@ def detach(turn: Turn, record: PacketRecord) -> None:
     """Take a packet out of the place where it is."""
     state = turn.state
     state.queries.pop(record.key, None)
-    lane_of(turn, record).waiting.pop(record.key, None)
+    lane = lane_of(turn, record)
+    lane.waiting.pop(record.key, None)
+    lane.live.pop(record.key, None)
     batch_id = state.batch_of.pop(record.key, None)
     if batch_id is None:
         return
@@ -59,6 +67,8 @@ def enqueue(turn: Turn, record: PacketRecord) -> None:
     """Let a packet wait in its lane."""
     lane = lane_of(turn, record)
     lane.waiting[record.key] = None
+    if record.key not in turn.state.backlog:
+        lane.live[record.key] = None
     turn.state.dirty[lane.end] = None
 
 
@@ -127,12 +137,50 @@ def ask_about(turn: Turn, record: PacketRecord) -> None:
     turn.emit(QueryPacket(record.key, turn.state.links[record.key.sender].opposite(record.key.sender)))
 
 
-def add_sent(turn: Turn, sent: SentPacket, *, ask: bool) -> None:
-    """Take up a packet that was sent.  A packet that is known already stays as it is."""
+def add_sent(turn: Turn, sent: SentPacket) -> None:
+    """Take up a packet that a block has sent, or leave it to be listed if there are many.
+
+    A packet that is known already stays as it is.
+    """
     state = turn.state
-    if sent.key.sender not in state.links or sent.key in state.packets:
+    lane = state.lanes.get(sent.key.sender)
+    if lane is None or sent.key in state.packets:
         return
-    record = turn.put(
+    if _is_old(turn, lane.end.chain, sent.height) or lane.open >= state.options.most_open:
+        list_from(turn, lane, sent.key.sequence)
+        return
+    record = _take_up(turn, sent)
+    enqueue(turn, record)
+    watch_timeout(turn, record)
+
+
+def _is_old(turn: Turn, chain: ChainId, height: Height) -> bool:
+    return turn.state.chain(chain).head - height > turn.state.options.backlog_blocks
+
+
+def add_listed(turn: Turn, listed: ListedPacket) -> None:
+    """Take up an open packet of the backlog.  What is known, or has ended meanwhile, stays as it is."""
+    state, key = turn.state, listed.sent.key
+    if key.sender not in state.links or key in state.packets or key in state.ended:
+        return
+    state.backlog.add(key)
+    record = _take_up(turn, listed.sent)
+    if listed.received and listed.acknowledgement:
+        _go_on_received(turn, record, listed.acknowledgement)
+        return
+    enqueue(turn, record)
+    watch_timeout(turn, record)
+
+
+def list_from(turn: Turn, lane: Lane, sequence: int) -> None:
+    """Note that packets from a sequence on are still to be listed."""
+    if not lane.pending_next or sequence < lane.pending_next:
+        lane.pending_next = sequence
+        turn.state.dirty[lane.end] = None
+
+
+def _take_up(turn: Turn, sent: SentPacket) -> PacketRecord:
+    return turn.put(
         PacketRecord(
             key=sent.key,
             packet_bytes=sent.packet_bytes,
@@ -144,11 +192,14 @@ def add_sent(turn: Turn, sent: SentPacket, *, ask: bool) -> None:
             changed_ns=turn.now_ns,
         )
     )
-    if ask:
-        ask_about(turn, record)
-    else:
-        enqueue(turn, record)
-    watch_timeout(turn, record)
+
+
+def _go_on_received(turn: Turn, record: PacketRecord, acknowledgement: bytes) -> None:
+    """Go on with a packet that a node of the receiver calls received."""
+    receiver = turn.state.links[record.key.sender].opposite(record.key.sender)
+    head = turn.state.chain(receiver.chain).head
+    start_duty(turn, record, Duty.ACKNOWLEDGE, head, acknowledgement)
+    want_body_of(turn, record.key.sender, record.packet_bytes, acknowledgement)
 
 
 def add_written(turn: Turn, written: WrittenAck, provable_from: Height) -> None:
@@ -156,11 +207,17 @@ def add_written(turn: Turn, written: WrittenAck, provable_from: Height) -> None:
 
     For a packet that is not known, which somebody else has relayed, the sender is asked first whether it still waits.
     """
-    state = turn.state
-    record = state.packets.get(written.key)
+    state, key = turn.state, written.key
+    record = state.packets.get(key)
     if record is not None:
         if record.duty is not Duty.ACKNOWLEDGE or not record.acknowledgement:
             start_duty(turn, record, Duty.ACKNOWLEDGE, provable_from, written.acknowledgement)
+        return
+    lane = state.lanes[key.sender]
+    if key in state.ended:
+        return
+    if _is_old(turn, lane.origin.chain, provable_from) or lane.open >= state.options.most_open:
+        list_from(turn, lane, key.sequence)
         return
     record = turn.put(
         PacketRecord(
@@ -195,10 +252,7 @@ def handle_status(turn: Turn, event: PacketStatusSeen) -> None:
     if record.duty is not Duty.RECEIVE and not event.committed:
         finish(turn, record, record.duty)
     elif event.received and event.acknowledgement and record.duty is not Duty.ACKNOWLEDGE:
-        receiver = turn.state.links[record.key.sender].opposite(record.key.sender)
-        head = turn.state.chain(receiver.chain).head
-        start_duty(turn, record, Duty.ACKNOWLEDGE, head, event.acknowledgement)
-        want_body_of(turn, record.key.sender, record.packet_bytes, event.acknowledgement)
+        _go_on_received(turn, record, event.acknowledgement)
     else:
         # A first question about a packet that was only listed is no failure.
         wait_again(turn, record, None, pause=record.step is not Step.WAITING or record.attempts > 0)

@@ -27,7 +27,7 @@ from tx.envelope import MAX_MESSAGES
 from wire.ibc.core.channel.v2 import packet_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ibc.client_state import ClientState
     from ibc.light import Done
@@ -141,9 +141,11 @@ class Prover:
 
 async def _ask_proofs(
     origin: ChainNodes, items: tuple[ProofRequest, ...], height: Height
-) -> list[node_pb2.ProveResponse]:
-    """Return the proofs of all items at a height; the questions are put together."""
-    return await asyncio.gather(*(queries.prove(origin, proof_key(item), height) for item in items))
+) -> Sequence[node_pb2.ProveResponse]:
+    """Return the proofs of all items at a height."""
+    if not items:
+        return ()
+    return await queries.prove_many(origin, [proof_key(item) for item in items], height)
 
 
 def proof_key(item: ProofRequest) -> bytes:

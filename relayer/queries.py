@@ -26,7 +26,15 @@ from ibc.identifiers import height_to_wire
 from ibc.rpcjson import parse_light_block
 from relayer.blocks import find_key
 from relayer.errors import AnswerMalformed, BodyUnavailable
-from relayer.events import BodyNeed, CheckpointSeen, HeadSeen, PacketStatusSeen, SentPacket
+from relayer.events import (
+    BodyNeed,
+    CheckpointSeen,
+    HeadSeen,
+    ListedPacket,
+    PacketStatusSeen,
+    PendingListed,
+    SentPacket,
+)
 from relayer.types import (
     MAX_STORED,
     BodyKey,
@@ -49,14 +57,14 @@ from wire.gradchain.shard.v1 import query_pb2 as shard_pb2
 from wire.ibc.lightclients.tendermint.v1 import tendermint_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from abci_app.rpc_answers import BlockResults
     from ibc.tendermint import TrustedState
     from relayer.nodes import ChainNodes
     from wire.tendermint.types import types_pb2
 
-PAGE: Final = 500
+PAGE: Final = 256
 """Pending packets in one answer."""
 
 _STATUS: Final = {
@@ -124,10 +132,15 @@ async def get_light_block(nodes: ChainNodes, height: Height) -> types_pb2.LightB
         return parse_light_block(raw.signed_header, raw.validators)
 
 
-async def prove(nodes: ChainNodes, key: bytes, height: Height) -> node_pb2.ProveResponse:
-    """Return the value of a provable key at a height, or its absence, with the proof; unverified."""
-    request = node_pb2.ProveRequest(key=key, height=height)
-    return await nodes.ask(lambda node: node.node.Prove(request, timeout=node.timeout_s))
+async def prove_many(
+    nodes: ChainNodes, keys: Sequence[bytes], height: Height
+) -> Sequence[node_pb2.ProveResponse]:
+    """Return the values of provable keys at a height, or their absence, with the proofs; unverified."""
+    request = node_pb2.ProveManyRequest(keys=keys, height=height)
+    answers = (await nodes.ask(lambda node: node.node.ProveMany(request, timeout=node.timeout_s))).answers
+    if len(answers) != len(keys):
+        raise AnswerMalformed(f"expected proofs of {len(keys)} keys of {nodes.chain_id}, got {len(answers)}")
+    return answers
 
 
 # --- transactions ----------------------------------------------------------------------------------------------------
@@ -215,25 +228,55 @@ async def list_pending(nodes: ChainNodes, end: LinkEnd, link: Link) -> tuple[Sen
     """Return all packets that an end has sent and that are still open."""
     found: list[SentPacket] = []
     start = 1
-    while True:
-        request = ibc_pb2.ListPendingPacketsRequest(client_id=end.client, start=start, limit=PAGE)
-        answer = await _list_page(nodes, request)
-        for pending in answer.packets:
-            packet = pending.packet
-            key = find_key(end.chain, PacketEventKind.SEND, packet, {end: link})
-            if key is not None:
-                found.append(
-                    SentPacket(key, encode(packet), packet.timeout_timestamp, _check_height(pending.height))
-                )
-        if len(answer.packets) < PAGE:
-            return tuple(found)
-        start = answer.packets[-1].packet.sequence + 1
+    while start:
+        page, start = await _list_page(nodes, end, link, start)
+        found += page
+    return tuple(found)
 
 
-async def _list_page(
-    nodes: ChainNodes, request: ibc_pb2.ListPendingPacketsRequest
-) -> ibc_pb2.ListPendingPacketsResponse:
-    return await nodes.ask(lambda node: node.ibc.ListPendingPackets(request, timeout=node.timeout_s))
+async def list_some_pending(
+    nodes: ChainNodes, receiver: ChainNodes, end: LinkEnd, link: Link, start: int
+) -> PendingListed:
+    """Return the next open packets that an end has sent, and what the receiver says of them."""
+    page, following = await _list_page(nodes, end, link, start)
+    if not page:
+        return PendingListed(end, (), following)
+    request = ibc_pb2.ListPacketStatusesRequest(
+        client_id=link.opposite(end).client, sequences=[sent.key.sequence for sent in page]
+    )
+    answer = await receiver.ask(lambda node: node.ibc.ListPacketStatuses(request, timeout=node.timeout_s))
+    if len(answer.statuses) != len(page):
+        raise AnswerMalformed(
+            f"expected {len(page)} statuses of {receiver.chain_id}, got {len(answer.statuses)}"
+        )
+    return PendingListed(
+        end,
+        tuple(
+            ListedPacket(sent, status.received, status.acknowledgement)
+            for sent, status in zip(page, answer.statuses, strict=True)
+        ),
+        following,
+    )
+
+
+async def _list_page(nodes: ChainNodes, end: LinkEnd, link: Link, start: int) -> tuple[list[SentPacket], int]:
+    """Return open packets from a sequence on, and the sequence at which the list goes on; 0 if it does not."""
+    request = ibc_pb2.ListPendingPacketsRequest(client_id=end.client, start=start, limit=PAGE)
+    answer = await nodes.ask(lambda node: node.ibc.ListPendingPackets(request, timeout=node.timeout_s))
+    found: list[SentPacket] = []
+    for pending in answer.packets:
+        packet = pending.packet
+        key = find_key(end.chain, PacketEventKind.SEND, packet, {end: link})
+        if key is not None:
+            found.append(
+                SentPacket(key, encode(packet), packet.timeout_timestamp, _check_height(pending.height))
+            )
+    if len(answer.packets) < PAGE:
+        return found, 0
+    following = answer.packets[-1].packet.sequence + 1
+    if following <= start:
+        raise AnswerMalformed(f"expected packets of {end} from {start} on, got {following - 1}")
+    return found, following
 
 
 async def get_packet_status(

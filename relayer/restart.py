@@ -80,7 +80,8 @@ def _restore_packets(turn: Turn, link: Link, *, retry_refused: bool) -> None:
     for record in state.restored.packets:
         if record.key.sender not in link.ends:
             continue
-        state.packets[record.key] = record
+        state.keep(record)
+        state.backlog.add(record.key)
         batch = _batch_of(turn, record.tx_hash) if record.step is Step.SUBMITTED else None
         if batch is not None and batch.lane == lane_of(turn, record).end:
             batch.items[record.key] = None

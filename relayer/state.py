@@ -7,6 +7,7 @@ collects the actions that follow from one event.
 from __future__ import annotations
 
 import heapq
+from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from hashlib import sha256
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 MILLISECOND_NS: Final = 1_000_000
 SECOND_NS: Final = 1_000_000_000
+KEPT_ENDED: Final = 8_192
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +44,19 @@ class RelayOptions:
     """Packets in one transaction; the rest of the chain's limit is left to client updates."""
     max_batch_bytes: int = 2 * 1024 * 1024
     """Estimated bytes of packets and proofs in one transaction."""
-    max_in_flight: int = 4
+    max_in_flight: int = 8
     """Batches of a lane that may be under way at once."""
+    live_in_flight: int = 3
+    """Of these, how many are left to packets that are new: a backlog never takes them."""
+    backlog_blocks: int = 16
+    """What a block more than so far below the newest one has sent is backlog."""
+    max_open: int = 32_768
+    """Packets that are worked on at once, over all links.  The others of a backlog stay where they are, on the
+    chains, and are listed when there is room."""
+    least_open: int = 256
+    """Packets of one sender that are taken up in any case, however many links there are."""
+    most_open: int = 4_096
+    """Packets of one sender above which even new ones are left to be listed later."""
     max_parts: int = 48
     """Parts of a body in one transaction: what the hub takes in one message."""
     max_part_groups: int = 4
@@ -115,6 +128,8 @@ class Lane:
     client: ClientView
     waiting: dict[PacketKey, None] = field(default_factory=dict)
     """Packets to be submitted here that are in no batch, in order of arrival."""
+    live: dict[PacketKey, None] = field(default_factory=dict)
+    """Those of them that are no backlog."""
     batches: dict[BatchId, None] = field(default_factory=dict)
     blocked: Failure | None = None
     retry_at_ns: TimeNs = NO_TIME
@@ -132,7 +147,12 @@ class Lane:
     """When the client was asked for; None if no answer is awaited."""
     pending_asked_ns: TimeNs | None = None
     """When the packets that this end has sent were asked for."""
-    pending_listed: bool = False
+    pending_from: int = 0
+    """Sequence from which on they were asked for."""
+    pending_next: int = 0
+    """Sequence from which on they have still to be listed; 0 if nothing is left to ask for."""
+    open: int = 0
+    """Packets that this end has sent and that are worked on."""
     pending_retry_ns: TimeNs = NO_TIME
     pending_attempts: int = 0
 
@@ -198,6 +218,10 @@ class RelayState:
     lanes: dict[LinkEnd, Lane] = field(default_factory=dict)
     packets: dict[PacketKey, PacketRecord] = field(default_factory=dict)
     """Packets that are not done."""
+    backlog: set[PacketKey] = field(default_factory=set)
+    """Those of them that had waited before the relayer got to know them: new ones go first."""
+    ended: OrderedDict[PacketKey, None] = field(default_factory=OrderedDict)
+    """Packets that ended last.  A list that was made before shows them as open."""
     batch_of: dict[PacketKey, BatchId] = field(default_factory=dict)
     queries: dict[PacketKey, TimeNs] = field(default_factory=dict)
     """Packets that the chains are being asked about, with the time of the question."""
@@ -212,9 +236,30 @@ class RelayState:
     """Lanes to look at before the turn ends."""
     dirty_bodies: dict[BodyKey, None] = field(default_factory=dict)
 
+    def keep(self, record: PacketRecord) -> None:
+        """Hold a packet, for the first time or with other content."""
+        if record.key not in self.packets:
+            self.lanes[record.key.sender].open += 1
+        self.packets[record.key] = record
+
+    def forget(self, key: PacketKey) -> None:
+        """Drop a packet that has ended."""
+        if self.packets.pop(key, None) is not None:
+            self.lanes[key.sender].open -= 1
+        self.backlog.discard(key)
+        self.ended[key] = None
+        while len(self.ended) > KEPT_ENDED:
+            self.ended.popitem(last=False)
+
     def chain(self, chain_id: ChainId) -> ChainState:
         """Return the chain's state, a blank one at first."""
         return self.chains.setdefault(chain_id, ChainState())
+
+    def has_room(self, lane: Lane) -> bool:
+        """Tell whether more of the backlog that a lane's end has sent can be taken up."""
+        options = self.options
+        share = max(options.least_open, options.max_open // max(1, len(self.lanes)))
+        return lane.open < min(share, options.most_open)
 
     def destination(self, key: PacketKey) -> LinkEnd | None:
         """Return the end that receives a packet, or None while its link is not ready."""
@@ -242,9 +287,9 @@ class Turn:
         """Keep a packet's new record, in memory and in the journal."""
         record = replace(record, changed_ns=self.now_ns)
         if record.step is Step.DONE:
-            self.state.packets.pop(record.key, None)
+            self.state.forget(record.key)
         else:
-            self.state.packets[record.key] = record
+            self.state.keep(record)
         self.emit(PutPacket(record))
         return record
 

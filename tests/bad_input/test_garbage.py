@@ -88,9 +88,16 @@ QUESTIONS: Final[dict[str, tuple[Message, ...]]] = {
     "/gradchain.ibc.v1.IbcService/GetPacketStatus": (
         ibc_query.GetPacketStatusRequest(client_id="\x00", sequence=LARGEST),
     ),
+    "/gradchain.ibc.v1.IbcService/ListPacketStatuses": (
+        ibc_query.ListPacketStatusesRequest(client_id="\x00", sequences=[LARGEST, 0]),
+        ibc_query.ListPacketStatusesRequest(sequences=range(2_000)),
+    ),
     "/gradchain.node.v1.NodeService/GetTx": tuple(node_query.GetTxRequest(tx_hash=key) for key in ODD_BYTES),
     "/gradchain.node.v1.NodeService/Prove": tuple(
         node_query.ProveRequest(key=key, height=height) for key in ODD_BYTES for height in (0, 1, LARGEST)
+    ),
+    "/gradchain.node.v1.NodeService/ProveMany": tuple(
+        node_query.ProveManyRequest(keys=ODD_BYTES, height=height) for height in (0, 1, LARGEST)
     ),
     "/gradchain.shard.v1.ShardService/SubmitUpdate": (hub_query.GetTaskRequest(task=1),),
     "/gradchain.hub.v1.HubService/NoSuchCall": (hub_query.GetTaskRequest(task=1),),

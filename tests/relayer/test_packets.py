@@ -50,8 +50,8 @@ def test_a_new_link_asks_both_ends_for_their_pending_packets() -> None:
     view = ClientView(Height(1), NOW, TRUSTING_PERIOD_NS)
     result = machine.handle(events.LinkReady(LINK, view, view), NOW)
     assert [a for a in result if isinstance(a, actions.ListPending)] == [
-        actions.ListPending(HUB),
-        actions.ListPending(SHARD),
+        actions.ListPending(HUB, SHARD),
+        actions.ListPending(SHARD, HUB),
     ]
 
 
@@ -146,7 +146,7 @@ def test_a_gap_between_blocks_has_the_pending_packets_listed() -> None:
     machine = make_machine()
     machine.handle(sent_block(10), NOW)
     result = machine.handle(events.BlockSeen(HUB.chain, Height(12)), NOW)
-    assert actions.ListPending(HUB) in result
+    assert actions.ListPending(HUB, SHARD) in result
 
 
 def test_packets_of_other_clients_are_none_of_ours() -> None:
@@ -157,23 +157,20 @@ def test_packets_of_other_clients_are_none_of_ours() -> None:
     assert result == [actions.PutCursor(HUB.chain, Height(10))]
 
 
-def test_a_listed_packet_is_asked_about_before_anything_is_paid_for_it() -> None:
+def test_a_listed_packet_that_was_not_received_is_delivered() -> None:
     machine = make_machine()
     sent = events.SentPacket(KEY, PACKET, TIMEOUT_S, Height(7))
     machine.handle(head(HUB, 11), NOW)
-    result = machine.handle(events.PendingListed(HUB, (sent,)), NOW)
-    assert actions.QueryPacket(KEY, SHARD) in result
-    assert not [a for a in result if isinstance(a, actions.ProveBatch)]
-    answer = events.PacketStatusSeen(KEY, committed=True, received=False, acknowledgement=b"")
-    assert [a for a in machine.handle(answer, NOW) if isinstance(a, actions.ProveBatch)]
+    result = machine.handle(events.PendingListed(HUB, (events.ListedPacket(sent),)), NOW)
+    assert only(result, actions.ProveBatch).items == (actions.ProofRequest(KEY, Duty.RECEIVE, PACKET, b""),)
 
 
 def test_a_packet_that_was_received_meanwhile_goes_on_with_its_acknowledgement() -> None:
     machine = make_machine()
     machine.handle(head(SHARD, 6), NOW)
-    machine.handle(events.PendingListed(HUB, (events.SentPacket(KEY, PACKET, TIMEOUT_S, Height(7)),)), NOW)
-    answer = events.PacketStatusSeen(KEY, committed=True, received=True, acknowledgement=SUCCESS)
-    proving = only(machine.handle(answer, NOW), actions.ProveBatch)
+    sent = events.SentPacket(KEY, PACKET, TIMEOUT_S, Height(7))
+    listed = events.ListedPacket(sent, received=True, acknowledgement=SUCCESS)
+    proving = only(machine.handle(events.PendingListed(HUB, (listed,)), NOW), actions.ProveBatch)
     assert proving.items == (actions.ProofRequest(KEY, Duty.ACKNOWLEDGE, PACKET, SUCCESS),)
 
 

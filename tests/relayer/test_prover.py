@@ -19,7 +19,7 @@ from tx.codec import encode
 from wire.ibc.core.channel.v2 import packet_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from relayer.nodes import ChainNodes
     from tests.support.relayer import Pair
@@ -127,14 +127,17 @@ def test_an_acknowledgement_that_was_not_written_is_absent(pair: Pair) -> None:
 
 def lie(monkeypatch: pytest.MonkeyPatch, change: Callable[[node_pb2.ProveResponse], None]) -> None:
     """Let the node's answers about proofs be changed."""
-    honest = queries.prove
+    honest = queries.prove_many
 
-    async def lying(nodes: ChainNodes, key: bytes, height: Height) -> node_pb2.ProveResponse:
-        answer = await honest(nodes, key, height)
-        change(answer)
-        return answer
+    async def lying(
+        nodes: ChainNodes, keys: Sequence[bytes], height: Height
+    ) -> Sequence[node_pb2.ProveResponse]:
+        answers = await honest(nodes, keys, height)
+        for answer in answers:
+            change(answer)
+        return answers
 
-    monkeypatch.setattr(queries, "prove", lying)
+    monkeypatch.setattr(queries, "prove_many", lying)
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,8 @@ SHARD = LinkEnd(ChainId("shard-1"), ClientId("07-tendermint-7"))
 LINK = Link(HUB, SHARD)
 TX_LIFE_NS = 120 * NS_PER_SECOND
 BLOCK_NS = NS_PER_SECOND
+PAGE = 3
+"""Packets in one answer to who lists them: few, so that lists go over several."""
 
 
 class AnyJournal(Protocol):
@@ -260,10 +262,8 @@ class World:
         match action:
             case actions.QueryClient(end):
                 return events.ClientSeen(end, self.chain(end.chain).view(end.client))
-            case actions.ListPending(end):
-                chain = self.chain(end.chain)
-                listed = (sent for sent in chain.sent if sent.key.sender == end)
-                return events.PendingListed(end, tuple(s for s in listed if s.key in chain.state.commitments))
+            case actions.ListPending():
+                return self._list_pending(action)
             case actions.QueryPacket(key, receiver):
                 self.asks += 1
                 source, target = self.chain(key.sender.chain).state, self.chain(receiver.chain).state
@@ -281,6 +281,25 @@ class World:
                 return events.CheckpointSeen(key, need, "complete", tuple(sorted(missing)))
             case _:
                 raise AssertionError(f"no such effect: {action}")
+
+    def _list_pending(self, action: actions.ListPending) -> events.PendingListed:
+        chain, target = self.chain(action.end.chain), self.chain(action.receiver.chain).state
+        found = [
+            sent
+            for sent in chain.sent
+            if sent.key.sender == action.end
+            and sent.key.sequence >= action.start
+            and sent.key in chain.state.commitments
+        ]
+        page = found[:PAGE]
+        return events.PendingListed(
+            action.end,
+            tuple(
+                events.ListedPacket(sent, sent.key in target.receipts, target.acks.get(sent.key, b""))
+                for sent in page
+            ),
+            found[PAGE].key.sequence if len(found) > PAGE else 0,
+        )
 
     def _prove(self, action: actions.ProveBatch) -> events.RelayEvent:
         origin = self.chain(action.origin.chain)

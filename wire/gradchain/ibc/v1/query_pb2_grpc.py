@@ -60,6 +60,11 @@ class IbcServiceStub(object):
                 request_serializer=gradchain_dot_ibc_dot_v1_dot_query__pb2.GetPacketStatusRequest.SerializeToString,
                 response_deserializer=gradchain_dot_ibc_dot_v1_dot_query__pb2.GetPacketStatusResponse.FromString,
                 _registered_method=True)
+        self.ListPacketStatuses = channel.unary_unary(
+                '/gradchain.ibc.v1.IbcService/ListPacketStatuses',
+                request_serializer=gradchain_dot_ibc_dot_v1_dot_query__pb2.ListPacketStatusesRequest.SerializeToString,
+                response_deserializer=gradchain_dot_ibc_dot_v1_dot_query__pb2.ListPacketStatusesResponse.FromString,
+                _registered_method=True)
 
 
 class IbcServiceServicer(object):
@@ -97,6 +102,13 @@ class IbcServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListPacketStatuses(self, request, context):
+        """The same of several packets.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_IbcServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -124,6 +136,11 @@ def add_IbcServiceServicer_to_server(servicer, server):
                     servicer.GetPacketStatus,
                     request_deserializer=gradchain_dot_ibc_dot_v1_dot_query__pb2.GetPacketStatusRequest.FromString,
                     response_serializer=gradchain_dot_ibc_dot_v1_dot_query__pb2.GetPacketStatusResponse.SerializeToString,
+            ),
+            'ListPacketStatuses': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPacketStatuses,
+                    request_deserializer=gradchain_dot_ibc_dot_v1_dot_query__pb2.ListPacketStatusesRequest.FromString,
+                    response_serializer=gradchain_dot_ibc_dot_v1_dot_query__pb2.ListPacketStatusesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -262,6 +279,33 @@ class IbcService(object):
             '/gradchain.ibc.v1.IbcService/GetPacketStatus',
             gradchain_dot_ibc_dot_v1_dot_query__pb2.GetPacketStatusRequest.SerializeToString,
             gradchain_dot_ibc_dot_v1_dot_query__pb2.GetPacketStatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPacketStatuses(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gradchain.ibc.v1.IbcService/ListPacketStatuses',
+            gradchain_dot_ibc_dot_v1_dot_query__pb2.ListPacketStatusesRequest.SerializeToString,
+            gradchain_dot_ibc_dot_v1_dot_query__pb2.ListPacketStatusesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,8 @@ class IbcServiceStub:
     ListPendingPackets: _grpc.UnaryUnaryMultiCallable[_query_pb2.ListPendingPacketsRequest, _query_pb2.ListPendingPacketsResponse]
     """Packets sent over a client that have neither been acknowledged nor timed out."""
     GetPacketStatus: _grpc.UnaryUnaryMultiCallable[_query_pb2.GetPacketStatusRequest, _query_pb2.GetPacketStatusResponse]
+    ListPacketStatuses: _grpc.UnaryUnaryMultiCallable[_query_pb2.ListPacketStatusesRequest, _query_pb2.ListPacketStatusesResponse]
+    """The same of several packets."""
 
 @_typing.type_check_only
 class IbcServiceAsyncStub(IbcServiceStub):
@@ -51,6 +53,8 @@ class IbcServiceAsyncStub(IbcServiceStub):
     ListPendingPackets: _aio.UnaryUnaryMultiCallable[_query_pb2.ListPendingPacketsRequest, _query_pb2.ListPendingPacketsResponse]  # type: ignore[assignment]
     """Packets sent over a client that have neither been acknowledged nor timed out."""
     GetPacketStatus: _aio.UnaryUnaryMultiCallable[_query_pb2.GetPacketStatusRequest, _query_pb2.GetPacketStatusResponse]  # type: ignore[assignment]
+    ListPacketStatuses: _aio.UnaryUnaryMultiCallable[_query_pb2.ListPacketStatusesRequest, _query_pb2.ListPacketStatusesResponse]  # type: ignore[assignment]
+    """The same of several packets."""
 
 class IbcServiceServicer(metaclass=_abc_1.ABCMeta):
     """IbcService answers what a relayer asks, on the nodes of every chain."""
@@ -90,5 +94,13 @@ class IbcServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _query_pb2.GetPacketStatusRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_query_pb2.GetPacketStatusResponse, _abc.Awaitable[_query_pb2.GetPacketStatusResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListPacketStatuses(
+        self,
+        request: _query_pb2.ListPacketStatusesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_query_pb2.ListPacketStatusesResponse, _abc.Awaitable[_query_pb2.ListPacketStatusesResponse]]:
+        """The same of several packets."""
 
 def add_IbcServiceServicer_to_server(servicer: IbcServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -55,6 +55,11 @@ class NodeServiceStub(object):
                 request_serializer=gradchain_dot_node_dot_v1_dot_query__pb2.ProveRequest.SerializeToString,
                 response_deserializer=gradchain_dot_node_dot_v1_dot_query__pb2.ProveResponse.FromString,
                 _registered_method=True)
+        self.ProveMany = channel.unary_unary(
+                '/gradchain.node.v1.NodeService/ProveMany',
+                request_serializer=gradchain_dot_node_dot_v1_dot_query__pb2.ProveManyRequest.SerializeToString,
+                response_deserializer=gradchain_dot_node_dot_v1_dot_query__pb2.ProveManyResponse.FromString,
+                _registered_method=True)
 
 
 class NodeServiceServicer(object):
@@ -88,6 +93,13 @@ class NodeServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ProveMany(self, request, context):
+        """Reads several keys of the same state, each with its own proof.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_NodeServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -110,6 +122,11 @@ def add_NodeServiceServicer_to_server(servicer, server):
                     servicer.Prove,
                     request_deserializer=gradchain_dot_node_dot_v1_dot_query__pb2.ProveRequest.FromString,
                     response_serializer=gradchain_dot_node_dot_v1_dot_query__pb2.ProveResponse.SerializeToString,
+            ),
+            'ProveMany': grpc.unary_unary_rpc_method_handler(
+                    servicer.ProveMany,
+                    request_deserializer=gradchain_dot_node_dot_v1_dot_query__pb2.ProveManyRequest.FromString,
+                    response_serializer=gradchain_dot_node_dot_v1_dot_query__pb2.ProveManyResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -221,6 +238,33 @@ class NodeService(object):
             '/gradchain.node.v1.NodeService/Prove',
             gradchain_dot_node_dot_v1_dot_query__pb2.ProveRequest.SerializeToString,
             gradchain_dot_node_dot_v1_dot_query__pb2.ProveResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ProveMany(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gradchain.node.v1.NodeService/ProveMany',
+            gradchain_dot_node_dot_v1_dot_query__pb2.ProveManyRequest.SerializeToString,
+            gradchain_dot_node_dot_v1_dot_query__pb2.ProveManyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -40,6 +40,8 @@ class NodeServiceStub:
     """Tells what became of a transaction."""
     Prove: _grpc.UnaryUnaryMultiCallable[_query_pb2.ProveRequest, _query_pb2.ProveResponse]
     """Reads a key of the provable store with its proof."""
+    ProveMany: _grpc.UnaryUnaryMultiCallable[_query_pb2.ProveManyRequest, _query_pb2.ProveManyResponse]
+    """Reads several keys of the same state, each with its own proof."""
 
 @_typing.type_check_only
 class NodeServiceAsyncStub(NodeServiceStub):
@@ -53,6 +55,8 @@ class NodeServiceAsyncStub(NodeServiceStub):
     """Tells what became of a transaction."""
     Prove: _aio.UnaryUnaryMultiCallable[_query_pb2.ProveRequest, _query_pb2.ProveResponse]  # type: ignore[assignment]
     """Reads a key of the provable store with its proof."""
+    ProveMany: _aio.UnaryUnaryMultiCallable[_query_pb2.ProveManyRequest, _query_pb2.ProveManyResponse]  # type: ignore[assignment]
+    """Reads several keys of the same state, each with its own proof."""
 
 class NodeServiceServicer(metaclass=_abc_1.ABCMeta):
     """NodeService is the same on the nodes of every chain."""
@@ -87,5 +91,13 @@ class NodeServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_query_pb2.ProveResponse, _abc.Awaitable[_query_pb2.ProveResponse]]:
         """Reads a key of the provable store with its proof."""
+
+    @_abc_1.abstractmethod
+    def ProveMany(
+        self,
+        request: _query_pb2.ProveManyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_query_pb2.ProveManyResponse, _abc.Awaitable[_query_pb2.ProveManyResponse]]:
+        """Reads several keys of the same state, each with its own proof."""
 
 def add_NodeServiceServicer_to_server(servicer: NodeServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,290 @@
+"""Packets between two chains of one validator each: how many a second, how fast, and beside a backlog."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+from typing import TYPE_CHECKING, Final
+
+from bench.chainaudit import ChainAudit, audit_chain
+from bench.errors import LoadLost, NetworkStalled
+from bench.figures import Aim, Line, Relation, summarise
+from bench.packetnet import PAYLOAD_BYTES, running_packet_net
+from bench.relayerproc import running_relayer
+from ibc.events import PacketEventKind
+from tx.envelope import MAX_MESSAGES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.context import BenchContext
+    from bench.packetnet import PacketChain, PacketNet
+    from bench.relayerproc import RelayerProcess
+
+ROW: Final = "relay"
+BLOCK_TIME_MS: Final = 150
+PATIENCE_S: Final = 300.0
+POLL_S: Final = 0.1
+LIVE_PAUSE_S: Final = 0.4
+"""Between two packets whose latency is taken."""
+
+RATE_AIM: Final = Aim(Relation.AT_LEAST, 200, of_ratio=False)
+COMPLETE_AIM: Final = Aim(Relation.AT_LEAST, 100, of_ratio=False)
+LATENCY_AIM: Final = Aim(Relation.AT_MOST, 3, of_ratio=False)
+"""Two blocks, and the one whose header proves the packet."""
+BACKLOG_AIM: Final = Aim(Relation.AT_MOST, 60, of_ratio=False)
+DELAY_AIM: Final = Aim(Relation.AT_MOST, 1, of_ratio=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """Packets that the hub has sent for one purpose."""
+
+    first: int
+    last: int
+    relayer: RelayerProcess
+    seconds: float = 0.0
+    """From the relayer's start until all had ended."""
+
+    @property
+    def sequences(self) -> range:
+        """All of them."""
+        return range(self.first, self.last + 1)
+
+
+def run(context: BenchContext) -> list[Line]:
+    """Measure latency alone, throughput, and a backlog with live packets beside it."""
+    burst, backlog = context.choose(6_000, 1_500), context.choose(10_000, 2_000)
+    alone = context.choose(60, 20)
+    with running_packet_net(context.fresh_directory(ROW), BLOCK_TIME_MS) as net:
+        with running_relayer(net.config, "calm") as calm_relayer:
+            context.say(f"{ROW}: {alone} packets one by one")
+            calm = _send_one_by_one(net.hub, alone, calm_relayer)
+        with running_relayer(net.config, "busy") as busy_relayer:
+            context.say(f"{ROW}: {burst} packets at once")
+            busy = _send_at_once(net.hub, burst, busy_relayer)
+        context.say(f"{ROW}: a backlog of {backlog} packets, and live ones beside it")
+        old, live = _clear_backlog(net, backlog)
+        here, there = (audit_chain(chain.chain.rpc_urls[0]) for chain in net.chains)
+    _check_complete(net.hub, here, there)
+    return [
+        _rate_line(busy, here),
+        Line(ROW, "packets complete", summarise([_complete(net.hub, here, there)], "%"), aim=COMPLETE_AIM),
+        _latency_line(calm, here, there),
+        _backlog_line(old),
+        _delay_line(live, calm, here, there),
+        _cpu_line(busy),
+        _bytes_line(net.hub, here, there),
+    ]
+
+
+# --- load ------------------------------------------------------------------------------------------------------------
+
+
+def _send_one_by_one(chain: PacketChain, count: int, relayer: RelayerProcess) -> Phase:
+    first = chain.sent + 1
+    for _ in range(count):
+        chain.send(1)
+        time.sleep(LIVE_PAUSE_S)
+    _await_end(chain)
+    return Phase(first, chain.sent, relayer)
+
+
+def _send_at_once(chain: PacketChain, count: int, relayer: RelayerProcess) -> Phase:
+    # One packet first, so that the relayer is at work when the clock starts.
+    chain.send(1)
+    _await_end(chain)
+    first = chain.sent + 1
+    chain.send(count)
+    _await_end(chain)
+    return Phase(first, chain.sent, relayer)
+
+
+def _clear_backlog(net: PacketNet, count: int) -> tuple[Phase, Phase]:
+    """Return the packets of the backlog, and those that were sent while it was cleared."""
+    chain = net.hub
+    first = chain.sent + 1
+    chain.send(count)
+    last = chain.sent
+    _await_sent(chain)
+    begin = time.perf_counter()
+    with running_relayer(net.config, "backlog") as relayer:
+        while not _has_begun(chain, first, count):
+            time.sleep(POLL_S)
+        seconds = 0.0
+        while chain.count_pending() > MAX_MESSAGES:
+            chain.send(1)
+            time.sleep(LIVE_PAUSE_S)
+            _check_patience(begin)
+        _await_end(chain)
+        seconds = time.perf_counter() - begin
+    return Phase(first, last, relayer, seconds), Phase(last + 1, chain.sent, relayer)
+
+
+def _has_begun(chain: PacketChain, first: int, count: int) -> bool:
+    return any(chain.is_finished(first + place) for place in (0, count // 2, count - 1))
+
+
+def _await_sent(chain: PacketChain) -> None:
+    """Wait until all packets that were asked for are sent.
+
+    Raises:
+      NetworkStalled: it takes too long.
+
+    """
+    begin = time.perf_counter()
+    while chain.is_finished(chain.sent):
+        _check_patience(begin)
+        time.sleep(POLL_S)
+
+
+def _await_end(chain: PacketChain) -> None:
+    """Wait until all packets that were asked for were sent and have ended.
+
+    Raises:
+      NetworkStalled: it takes too long.
+
+    """
+    begin = time.perf_counter()
+    quiet = 0
+    # Twice: what was asked for last may not have been sent at the first look.
+    while quiet < 2:
+        _check_patience(begin)
+        time.sleep(POLL_S)
+        quiet = 0 if chain.count_pending() else quiet + 1
+
+
+def _check_patience(begin: float) -> None:
+    if time.perf_counter() - begin > PATIENCE_S:
+        raise NetworkStalled(f"expected all packets to end within {PATIENCE_S:g} s")
+
+
+# --- lines -----------------------------------------------------------------------------------------------------------
+
+
+def _check_complete(chain: PacketChain, here: ChainAudit, there: ChainAudit) -> None:
+    """Check that every packet was received once, acknowledged once, and paid for once.
+
+    Raises:
+      LoadLost: one was not.
+
+    """
+    everyone = dict.fromkeys(range(1, chain.sent + 1), 1)
+    for audit, kind in (
+        (here, PacketEventKind.SEND),
+        (there, PacketEventKind.RECEIVE),
+        (here, PacketEventKind.ACKNOWLEDGE),
+    ):
+        if dict(audit.events[kind]) != everyone:
+            raise LoadLost(f"expected {chain.sent} packets with {kind.value}, got {audit.count(kind)}")
+    twice, failed = [*here.twice(), *there.twice()], [*here.failed, *there.failed]
+    if twice or failed:
+        raise LoadLost(f"expected each message once and none to fail, got {twice[:5]} and {failed[:5]}")
+
+
+def _complete(chain: PacketChain, here: ChainAudit, there: ChainAudit) -> float:
+    done = min(there.count(PacketEventKind.RECEIVE), here.count(PacketEventKind.ACKNOWLEDGE))
+    return 100 * done / chain.sent
+
+
+def _rate_line(phase: Phase, here: ChainAudit) -> Line:
+    sent = [here.committed_ns(here.heights[PacketEventKind.SEND, number]) for number in phase.sequences]
+    ended = [
+        here.committed_ns(here.heights[PacketEventKind.ACKNOWLEDGE, number]) for number in phase.sequences
+    ]
+    rate = len(phase.sequences) * 1e9 / (max(ended) - min(sent))
+    return Line(
+        ROW,
+        "received there and acknowledged here",
+        summarise([rate], "packets/s"),
+        aim=RATE_AIM,
+        notes=(
+            f"{len(phase.sequences):,} packets of {PAYLOAD_BYTES} bytes sent at once, until the last was acknowledged",
+            f"one validator a chain, a pause of {BLOCK_TIME_MS} ms after a block, {_block_ms(here):.0f} ms a block",
+        ),
+    )
+
+
+def _block_ms(audit: ChainAudit) -> float:
+    """Return the median time between two blocks."""
+    times = [audit.times_ns[height] for height in sorted(audit.times_ns)]
+    return median(after - before for before, after in pairwise(times)) / 1e6
+
+
+def block_latencies(numbers: Sequence[int], here: ChainAudit, there: ChainAudit) -> list[float]:
+    """Return how many blocks of the receiving chain each packet took: 1 if the next one held it."""
+    committed = [(there.committed_ns(height), height) for height in sorted(there.times_ns)]
+    found = []
+    for number in numbers:
+        sent_ns = here.committed_ns(here.heights[PacketEventKind.SEND, number])
+        before = max((height for time_ns, height in committed if time_ns <= sent_ns), default=0)
+        found.append(float(there.heights[PacketEventKind.RECEIVE, number] - before))
+    return found
+
+
+def _latency_line(phase: Phase, here: ChainAudit, there: ChainAudit) -> Line:
+    blocks = block_latencies(phase.sequences, here, there)
+    seconds = sorted(
+        (
+            there.committed_ns(there.heights[PacketEventKind.RECEIVE, number])
+            - here.committed_ns(here.heights[PacketEventKind.SEND, number])
+        )
+        / 1e9
+        for number in phase.sequences
+    )
+    return Line(
+        ROW,
+        "from a block here to a block there, in blocks there",
+        summarise(blocks, "blocks"),
+        aim=LATENCY_AIM,
+        notes=(f"median {median(seconds):.2f} s; two blocks and the one that proves the packet",),
+    )
+
+
+def _backlog_line(phase: Phase) -> Line:
+    return Line(
+        ROW,
+        f"a backlog of {len(phase.sequences):,} packets, there and back",
+        summarise([phase.seconds], "s"),
+        aim=BACKLOG_AIM,
+        notes=("from the start of the relayer's process",),
+    )
+
+
+def _delay_line(live: Phase, calm: Phase, here: ChainAudit, there: ChainAudit) -> Line:
+    beside = block_latencies(live.sequences, here, there)
+    alone = median(block_latencies(calm.sequences, here, there))
+    return Line(
+        ROW,
+        "delay of live packets beside the backlog, in blocks there",
+        summarise([blocks - alone for blocks in beside], "blocks"),
+        aim=DELAY_AIM,
+        notes=(f"{len(beside)} packets, the slowest after {max(beside):.0f} blocks",),
+    )
+
+
+def _cpu_line(phase: Phase) -> Line:
+    relayer = phase.relayer
+    shares = ", ".join(f"{part} {share:.0%}" for part, share in relayer.shares().items())
+    return Line(
+        ROW,
+        "the relayer's processor time a packet",
+        summarise([1000 * relayer.cpu_s / len(phase.sequences)], "ms"),
+        notes=(f"of it: {shares}", f"{relayer.peak_mib:.0f} MiB at the end"),
+    )
+
+
+def _bytes_line(chain: PacketChain, here: ChainAudit, there: ChainAudit) -> Line:
+    relayed = here.relayed_bytes + there.relayed_bytes
+    proofs, updates = here.proof_bytes + there.proof_bytes, here.update_bytes + there.update_bytes
+    txs = here.relayed_txs + there.relayed_txs
+    rest = relayed - proofs - updates
+    shares = f"proofs {proofs / relayed:.0%}, client updates {updates / relayed:.0%}, the rest {rest / relayed:.0%}"
+    return Line(
+        ROW,
+        "bytes a packet in blocks, there and back",
+        summarise([relayed / chain.sent], "B"),
+        notes=(f"of it: {shares}", f"{2 * chain.sent / txs:.1f} packets a transaction"),
+    )

@@ -1,0 +1,92 @@
+"""A relayer between real chains that is killed at every arrow of its journal loses nothing and pays for nothing twice.
+
+`tests/relayer/test_restart.py` tries every turn of the machine against chains in memory; here the processes, the disk
+and the chains are real.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bench.chainaudit import audit_chain
+from bench.packetnet import running_packet_net
+from ibc.events import PacketEventKind
+from tests.support.localnet import use_real_cometbft
+from tests.support.processes import python_module, run_process
+from tests.support.relayer_arrows import ARROWS, TIMEOUT_ARROWS
+from tests.support.waiting import PATIENCE_S, eventually
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from bench.packetnet import PacketChain, PacketNet
+
+pytestmark = pytest.mark.localnet
+
+LATE_S = 2
+"""Seconds after which a packet that is to time out can no longer be received."""
+
+
+@contextmanager
+def running_relayer(net: PacketNet) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a relayer as a user would; it is killed at the end if it still runs."""
+    command = python_module("cli.main", "relayer", "start", "--config", str(net.config))
+    with run_process(net.directory / "relayer.log", *command) as process:
+        yield process
+
+
+def die_at(net: PacketNet, arrow: str) -> None:
+    """Run a relayer that dies at an arrow, and wait until it has."""
+    log = net.directory / "dying.log"
+    with run_process(log, *python_module("tests.support.relayer_arrows", arrow, str(net.config))) as process:
+        assert process.wait(PATIENCE_S) == -signal.SIGKILL, f"{arrow}:\n{log.read_text()[-3000:]}"
+
+
+def send_late(chain: PacketChain) -> None:
+    """Send a packet that nobody can receive by the time that this returns."""
+    chain.send(1, timeout_s=LATE_S)
+    eventually(lambda: not chain.is_finished(chain.sent), "the packet to be sent")
+    time.sleep(LATE_S)
+
+
+def check_sender(net: PacketNet, sender: PacketChain, late: int) -> None:
+    """Check what became of the packets of a chain, `late` of which could not be received in time."""
+    receiver = net.shard if sender is net.hub else net.hub
+    here, there = (audit_chain(side.chain.rpc_urls[0]) for side in (sender, receiver))
+    everyone = set(range(1, sender.sent + 1))
+    timed_out = set(here.events[PacketEventKind.TIME_OUT])
+    assert set(here.events[PacketEventKind.SEND]) == everyone
+    assert len(timed_out) == late
+    assert set(there.events[PacketEventKind.RECEIVE]) == everyone - timed_out
+    assert set(there.events[PacketEventKind.WRITE_ACK]) == everyone - timed_out
+    assert set(here.events[PacketEventKind.ACKNOWLEDGE]) == everyone - timed_out
+    for audit in (here, there):
+        assert all(times == 1 for counted in audit.events.values() for times in counted.values())
+        assert audit.twice() == []
+        assert audit.failed == []
+
+
+def test_a_relayer_that_is_killed_at_any_arrow_loses_nothing_and_pays_nothing_twice(tmp_path: Path) -> None:
+    use_real_cometbft()
+    with running_packet_net(tmp_path, block_time_ms=50) as net:
+        for arrow in ARROWS:
+            for chain in net.chains:
+                chain.send(1)
+            die_at(net, arrow)
+        for arrow in TIMEOUT_ARROWS:
+            send_late(net.hub)
+            die_at(net, arrow)
+        with running_relayer(net) as relayer:
+            for chain in net.chains:
+                eventually(lambda chain=chain: chain.count_pending() == 0, "every packet to end")  # type: ignore[misc]
+            relayer.send_signal(signal.SIGTERM)
+            assert relayer.wait(PATIENCE_S) == 0
+        check_sender(net, net.hub, len(TIMEOUT_ARROWS))
+        check_sender(net, net.shard, 0)
