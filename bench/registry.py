@@ -39,6 +39,7 @@ ROWS: Final = {
     "demo": Row("a round of the demo", "bench.rows.demo:run"),
     "start": Row("start of a hub and two shards", "bench.rows.start:run"),
     "relay": Row("packets between two chains", "bench.rows.relay:run"),
+    "relay-64": Row("a relayer of 64 shards", "bench.rows.relayscale:run"),
     "memory": Row("memory of each kind of process", "bench.rows.memory:run"),
 }
 """In the order in which they run and stand in the table."""

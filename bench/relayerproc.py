@@ -30,7 +30,6 @@ class RelayerProcess:
 
     process: subprocess.Popen[bytes]
     out: Path
-    cpu_s: float = 0.0
     peak_mib: float = 0.0
     samples: Mapping[str, int] = field(default_factory=dict)
     """How often it was seen doing what."""
@@ -61,7 +60,6 @@ def running_relayer(config: Path, name: str) -> Iterator[RelayerProcess]:
     relayer = RelayerProcess(process, out)
     try:
         yield relayer
-        relayer.cpu_s = relayer.used_s()
         relayer.peak_mib = relayer.rss_mib
     finally:
         end_child(process)

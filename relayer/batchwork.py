@@ -56,7 +56,7 @@ def _take_proof(turn: Turn, batch: Batch, result: ItemProved | ItemAbsent | Item
     match result:
         case ItemProved(key, proof):
             batch.proofs[key] = proof
-            turn.put(replace(record, step=Step.PROVED))
+            turn.put(replace(record, step=Step.PROVED, changed_ns=turn.now_ns))
         case ItemUnproved(_, failure):
             if consequence_of(failure) is Consequence.PACKET:
                 refuse(turn, record, failure)
@@ -89,7 +89,10 @@ def handle_signed(turn: Turn, event: BatchSigned) -> None:
     )
     turn.emit(PutTx(record))
     for key in batch.items:
-        turn.put(replace(state.packets[key], step=Step.SUBMITTED, tx_hash=event.tx_hash))
+        submitted = replace(
+            state.packets[key], step=Step.SUBMITTED, changed_ns=turn.now_ns, tx_hash=event.tx_hash
+        )
+        turn.put(submitted)
     send(turn, state.txs[event.tx_hash])
 
 

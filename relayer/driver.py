@@ -29,7 +29,7 @@ from relayer.watcher import LONGEST_PAUSE_S, Watcher
 from tx.errors import AppError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from relayer.config import RelayerConfig
     from relayer.events import RelayEvent
@@ -118,10 +118,8 @@ class Driver:
         while True:
             batch = await self._next_events(machine)
             now_ns = TimeNs(self.clock_ns())
-            decided: list[actions.RelayAction] = []
-            for event in batch:
-                decided += machine.handle(event, now_ns)
-            writes = [action for action in decided if isinstance(action, _JOURNAL)]
+            decided = machine.handle_all(batch, now_ns)
+            writes = newest_writes(action for action in decided if isinstance(action, _JOURNAL))
             if writes:
                 await asyncio.to_thread(self.journal.apply, writes)
             for action in decided:
@@ -173,6 +171,20 @@ class Driver:
                 await self._events.put(wanted)
         except AppError as error:
             LOG.warning("bodies could not be listed", shard=link.name, reason=str(error))
+
+
+def newest_writes(writes: Iterable[actions.JournalAction]) -> list[actions.JournalAction]:
+    """Return the last write of each thing: all of a turn are one transaction, so nobody sees those before."""
+    newest: dict[object, actions.JournalAction] = {}
+    for action in writes:
+        match action:
+            case actions.PutCursor(chain):
+                newest[chain] = action
+            case actions.PutTx(record):
+                newest[record.tx_hash] = action
+            case actions.PutPacket(record) | actions.PutBody(record):
+                newest[record.key] = action
+    return list(newest.values())
 
 
 _JOURNAL: Final = get_args(actions.JournalAction)

@@ -1,8 +1,12 @@
-"""The relayer's memory on disk: an SQLite database in WAL mode, synced at every commit.
+"""The relayer's memory on disk: an SQLite database in WAL mode, synced before anything is paid for.
 
 All journal actions of a turn are one transaction, written before anything else of that turn is done.  So a process
 that dies at any point finds, when it starts again, either the state before a turn or the one after it, and for each
 transaction that it may have sent the bytes to ask about or send again.
+
+What a dead process has written stays, whether it was synced or not.  A machine that loses its power forgets what was
+not synced: the writes since the last transaction was signed.  They tell of blocks and of outcomes, which the chains
+tell again; a signed transaction is synced before it is sent.
 """
 
 from __future__ import annotations
@@ -90,6 +94,7 @@ class Journal:
         try:
             with _as_unusable(path):
                 self._connection = _connect(path)
+                self._is_synced = True
                 _migrate(path, self._connection)
                 self._prune()
         except BaseException:
@@ -111,7 +116,7 @@ class Journal:
         os.close(self._lock)
 
     def apply(self, actions: Sequence[JournalAction]) -> None:
-        """Write actions, all of them or none; they are on disk when this returns.
+        """Write actions, all of them or none; they outlive this process when this returns.
 
         Raises:
           JournalUnusable: they could not be written.
@@ -119,9 +124,17 @@ class Journal:
         """
         if not actions:
             return
-        with self._busy, _as_unusable(self.path), _transaction(self._connection):
-            for action in actions:
-                _write(self._connection, action)
+        with self._busy, _as_unusable(self.path):
+            self._set_synced(any(_must_be_synced(action) for action in actions))
+            with _transaction(self._connection):
+                for action in actions:
+                    _write(self._connection, action)
+
+    def _set_synced(self, synced: bool) -> None:
+        """Choose whether the next write, and all before it, have reached the disk when it returns."""
+        if synced != self._is_synced:
+            self._connection.execute(f"PRAGMA synchronous = {'FULL' if synced else 'NORMAL'}")
+            self._is_synced = synced
 
     def restore(self) -> Restored:
         """Return what is not finished.
@@ -189,6 +202,11 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
         connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
+
+
+def _must_be_synced(action: JournalAction) -> bool:
+    """Tell whether a write must be on disk before what follows from it is done: a transaction that will be sent."""
+    return isinstance(action, PutTx) and action.record.state is TxState.PENDING
 
 
 def _write(connection: sqlite3.Connection, action: JournalAction) -> None:

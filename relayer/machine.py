@@ -50,6 +50,8 @@ from relayer.txwork import (
 from relayer.types import TimeNs
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from relayer.actions import RelayAction
     from relayer.events import RelayEvent
 
@@ -78,8 +80,13 @@ class RelayMachine:
 
         Time (Unix nanoseconds) should not go back; it decides only when to try again.
         """
+        return self.handle_all((event,), now_ns)
+
+    def handle_all(self, happened: Iterable[RelayEvent], now_ns: TimeNs) -> list[RelayAction]:
+        """Take in events that have happened together; what has become possible is started when all are known."""
         turn = Turn(self.state, now_ns)
-        self._dispatch(turn, event)
+        for event in happened:
+            self._dispatch(turn, event)
         self._plan(turn)
         return turn.actions
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from relayer.state import RelayState
     from relayer.types import BodyRecord, PacketRecord, TimeNs, TxRecord
 
+SAMPLE_NS: Final = 200_000_000
+
 LOG = structlog.get_logger(__name__)
 
 
@@ -26,6 +28,8 @@ class Observer:
     """Logs decisions and counts them."""
 
     metrics: RelayMetrics | None
+    sampled_ns: int = 0
+    """When the gauges were read last: there are several for each chain, and many turns a second."""
 
     def note(self, decided: Iterable[RelayAction], state: RelayState, now_ns: TimeNs) -> None:
         """Report what was decided in a turn."""
@@ -41,7 +45,8 @@ class Observer:
                     LOG.warning("lane blocked", chain=end.chain, client=end.client, reason=str(failure))
                 case LaneFreed(end):
                     LOG.info("lane works again", chain=end.chain, client=end.client)
-        if self.metrics is not None:
+        if self.metrics is not None and now_ns - self.sampled_ns >= SAMPLE_NS:
+            self.sampled_ns = now_ns
             self.metrics.sample(state)
 
     def _note_packet(self, record: PacketRecord, now_ns: TimeNs) -> None:
@@ -57,6 +62,9 @@ class Observer:
             LOG.error("packet refused", **fields, reason=str(record.failure))
         elif record.step is Step.WAITING and record.attempts:
             LOG.warning("packet delayed", **fields, attempts=record.attempts, reason=str(record.failure))
+        elif record.step in {Step.PROVED, Step.SUBMITTED}:
+            # The transaction has a line of its own.
+            LOG.debug("packet moved", **fields)
         else:
             LOG.info("packet moved", **fields)
         if self.metrics is not None:

@@ -83,6 +83,7 @@ def start_duty(
         step=Step.WAITING,
         provable_from=provable_from,
         acknowledgement=acknowledgement,
+        changed_ns=turn.now_ns,
         tx_hash=NO_TX,
         attempts=0,
         not_before_ns=NO_TIME,
@@ -107,6 +108,7 @@ def wait_again(
     again = replace(
         record,
         step=Step.WAITING,
+        changed_ns=turn.now_ns,
         tx_hash=NO_TX,
         attempts=attempts,
         not_before_ns=turn.retry_at(record.key, attempts) if pause else NO_TIME,
@@ -126,7 +128,7 @@ def refuse(turn: Turn, record: PacketRecord, failure: Failure) -> None:
 def finish(turn: Turn, record: PacketRecord, duty: Duty) -> None:
     """Record how a packet ended."""
     detach(turn, record)
-    turn.put(replace(record, duty=duty, step=Step.DONE, failure=None))
+    turn.put(replace(record, duty=duty, step=Step.DONE, changed_ns=turn.now_ns, failure=None))
 
 
 def ask_about(turn: Turn, record: PacketRecord) -> None:

@@ -285,7 +285,8 @@ class Turn:
 
     def put(self, record: PacketRecord) -> PacketRecord:
         """Keep a packet's new record, in memory and in the journal."""
-        record = replace(record, changed_ns=self.now_ns)
+        if record.changed_ns != self.now_ns:
+            record = replace(record, changed_ns=self.now_ns)
         if record.step is Step.DONE:
             self.state.forget(record.key)
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING, Final
@@ -17,7 +17,7 @@ from ibc.events import PacketEventKind
 from tx.envelope import MAX_MESSAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from bench.context import BenchContext
     from bench.packetnet import PacketChain, PacketNet
@@ -47,6 +47,8 @@ class Phase:
     relayer: RelayerProcess
     seconds: float = 0.0
     """From the relayer's start until all had ended."""
+    used: Mapping[str, float] = field(default_factory=dict)
+    """Seconds of processor time by kind of process."""
 
     @property
     def sequences(self) -> range:
@@ -64,7 +66,7 @@ def run(context: BenchContext) -> list[Line]:
             calm = _send_one_by_one(net.hub, alone, calm_relayer)
         with running_relayer(net.config, "busy") as busy_relayer:
             context.say(f"{ROW}: {burst} packets at once")
-            busy = _send_at_once(net.hub, burst, busy_relayer)
+            busy = _send_at_once(net, burst, busy_relayer)
         context.say(f"{ROW}: a backlog of {backlog} packets, and live ones beside it")
         old, live = _clear_backlog(net, backlog)
         here, there = (audit_chain(chain.chain.rpc_urls[0]) for chain in net.chains)
@@ -92,14 +94,25 @@ def _send_one_by_one(chain: PacketChain, count: int, relayer: RelayerProcess) ->
     return Phase(first, chain.sent, relayer)
 
 
-def _send_at_once(chain: PacketChain, count: int, relayer: RelayerProcess) -> Phase:
+def _send_at_once(net: PacketNet, count: int, relayer: RelayerProcess) -> Phase:
+    chain = net.hub
     # One packet first, so that the relayer is at work when the clock starts.
     chain.send(1)
     _await_end(chain)
-    first = chain.sent + 1
+    first, before = chain.sent + 1, _processor_times(net, relayer)
     chain.send(count)
     _await_end(chain)
-    return Phase(first, chain.sent, relayer)
+    used = {kind: seconds - before[kind] for kind, seconds in _processor_times(net, relayer).items()}
+    return Phase(first, chain.sent, relayer, used=used)
+
+
+def _processor_times(net: PacketNet, relayer: RelayerProcess) -> dict[str, float]:
+    """Return the processor time so far of the relayer, both apps, and both engines."""
+    times = {"relayer": relayer.used_s(), "app": 0.0, "comet": 0.0}
+    for process in net.localnet.processes():
+        if process.kind in times:
+            times[process.kind] += process.cpu_seconds
+    return times
 
 
 def _clear_backlog(net: PacketNet, count: int) -> tuple[Phase, Phase]:
@@ -266,14 +279,23 @@ def _delay_line(live: Phase, calm: Phase, here: ChainAudit, there: ChainAudit) -
 
 
 def _cpu_line(phase: Phase) -> Line:
-    relayer = phase.relayer
+    relayer, count = phase.relayer, len(phase.sequences)
     shares = ", ".join(f"{part} {share:.0%}" for part, share in relayer.shares().items())
     return Line(
         ROW,
         "the relayer's processor time a packet",
-        summarise([1000 * relayer.cpu_s / len(phase.sequences)], "ms"),
-        notes=(f"of it: {shares}", f"{relayer.peak_mib:.0f} MiB at the end"),
+        summarise([1000 * phase.used["relayer"] / count], "ms"),
+        notes=(
+            f"where it was seen: {shares}",
+            _describe_chains(phase, count),
+            f"{relayer.peak_mib:.0f} MiB at the end",
+        ),
     )
+
+
+def _describe_chains(phase: Phase, count: int) -> str:
+    app, comet = (1000 * phase.used[kind] / count for kind in ("app", "comet"))
+    return f"both chains beside it: apps {app:.2f} ms a packet, engines {comet:.2f} ms"
 
 
 def _bytes_line(chain: PacketChain, here: ChainAudit, there: ChainAudit) -> Line:

@@ -214,11 +214,16 @@ def test_a_reader_sees_what_a_running_relayer_has_written(path: Path) -> None:
         reader.close()
 
 
-def test_writing_is_synced_at_every_commit(path: Path) -> None:
+def test_only_what_will_be_paid_for_is_synced_at_once(path: Path) -> None:
+    cursor, *_, signed = make_turn(1)
+    assert isinstance(signed, PutTx)
+    executed = PutTx(replace(signed.record, state=TxState.INCLUDED))
     with Journal(path) as journal:
         connection = journal._connection
-        assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2
         assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+        for writes, level in (([cursor], 1), ([cursor, signed], 2), ([executed], 1), ([signed], 2)):
+            journal.apply(writes)
+            assert connection.execute("PRAGMA synchronous").fetchone()[0] == level
 
 
 @pytest.mark.parametrize("turns_before_death", [1, 7, 20])

@@ -31,6 +31,7 @@ from relayer.journal import Journal
 from relayer.logs import set_up_logs
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Sequence
 
     from relayer.actions import EffectAction, JournalAction
@@ -74,7 +75,7 @@ def install(arrow: str) -> None:
     """Let the relayer of this process die at an arrow."""
     write_one = journal._write
 
-    def write(connection: journal.sqlite3.Connection, action: JournalAction) -> None:
+    def write(connection: sqlite3.Connection, action: JournalAction) -> None:
         write_one(connection, action)
         if arrow == f"inside {name_write(action)}":
             die()
