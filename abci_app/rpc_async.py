@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
@@ -17,6 +18,7 @@ from abci_app.rpc_answers import RawLightBlock
 from abci_app.rpc_calls import Call
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncGenerator
     from types import TracebackType
 
@@ -56,6 +58,17 @@ def _parse_new_header(result: JsonReader) -> int:
 _NEW_HEADER: Final = Call("websocket", _parse_new_header)
 
 
+@cache
+def _load_certificates() -> ssl.SSLContext:
+    """Return the TLS context of all clients: each would load the same certificates, for 20 ms and 0.7 MB."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
+def _choose_tls(url: str) -> ssl.SSLContext | bool:
+    """Return what checks an endpoint's certificate; nothing does where the line is not encrypted."""
+    return _load_certificates() if url.startswith("https://") else False
+
+
 class AsyncCometRpc:
     """Asks one node.  Every method raises `EndpointUnreachable`, `RpcRefused` or `RpcMalformed`, and what it names."""
 
@@ -70,7 +83,9 @@ class AsyncCometRpc:
         self._timeout_s = timeout_s
         limits = httpx.Limits(max_connections=MAX_CONNECTIONS)
         # The endpoint is named by its operator: proxies of the environment have no part in it.
-        self._client = httpx.AsyncClient(timeout=timeout_s, limits=limits, trust_env=False)
+        self._client = httpx.AsyncClient(
+            timeout=timeout_s, limits=limits, trust_env=False, verify=_choose_tls(self.url)
+        )
 
     async def __aenter__(self) -> Self:
         return self

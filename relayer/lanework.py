@@ -190,7 +190,7 @@ def plan_lane(turn: Turn, lane: Lane) -> None:
         if turn.now_ns >= lane.retry_at_ns:
             ask_client(turn, lane)
         return
-    while len(lane.batches) < turn.state.options.max_in_flight:
+    while _has_slot(turn, lane):
         horizon = Height(max(turn.state.chain(lane.origin.chain).head, lane.client.height))
         records = _choose_packets(turn, lane, horizon)
         if not _may_start(turn, lane, records):
@@ -200,6 +200,15 @@ def plan_lane(turn: Turn, lane: Lane) -> None:
             return
         target = horizon if refresh else _choose_height(turn, lane, records, horizon)
         _start_batch(turn, lane, records, target)
+
+
+def _has_slot(turn: Turn, lane: Lane) -> bool:
+    """Tell whether one more batch of a lane may be under way."""
+    options = turn.state.options
+    under_way = len(lane.batches)
+    return under_way < options.max_in_flight and (
+        not under_way or len(turn.state.batches) < options.max_batches
+    )
 
 
 def _may_start(turn: Turn, lane: Lane, records: list[PacketRecord]) -> bool:

@@ -48,14 +48,17 @@ class RelayOptions:
     """Batches of a lane that may be under way at once."""
     live_in_flight: int = 3
     """Of these, how many are left to packets that are new: a backlog never takes them."""
+    max_batches: int = 64
+    """Batches that may be under way over all links; each lane may have one in any case.  A batch holds its packets
+    with their proofs twice, and its transaction."""
     backlog_blocks: int = 16
     """What a block more than so far below the newest one has sent is backlog."""
-    max_open: int = 32_768
+    max_open: int = 16_384
     """Packets that are worked on at once, over all links.  The others of a backlog stay where they are, on the
     chains, and are listed when there is room."""
     least_open: int = 256
     """Packets of one sender that are taken up in any case, however many links there are."""
-    most_open: int = 4_096
+    most_open: int = 2_048
     """Packets of one sender above which even new ones are left to be listed later."""
     max_parts: int = 48
     """Parts of a body in one transaction: what the hub takes in one message."""

@@ -148,11 +148,11 @@ def _time_start(directory: Path, number: int) -> list[float]:
 
 def _read_seconds(log: Path, stage: str, begin: float) -> list[float]:
     """Return when packets reached a stage, by the log's own clock."""
-    found = []
-    for line in log.read_text(encoding="utf-8").splitlines():
-        if f'"{stage}"' in line and line.endswith("}"):
-            found.append(_log_time(json.loads(line)["timestamp"]) - begin)
-    return found
+    return [
+        _log_time(json.loads(line)["timestamp"]) - begin
+        for line in log.read_text(encoding="utf-8").splitlines()
+        if f'"{stage}"' in line and line.endswith("}")
+    ]
 
 
 def _log_time(text: str) -> float:
