@@ -41,6 +41,8 @@ class Header:
     time_ns: int
     app_hash: bytes
     proposer: bytes
+    last_block_hash: bytes
+    """Hash of the block below; empty in the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,7 @@ def parse_header(header: JsonReader) -> Header:
         time_ns=header.time_ns("time"),
         app_hash=header.hexadecimal("app_hash"),
         proposer=header.hexadecimal("proposer_address"),
+        last_block_hash=header.child("last_block_id").hexadecimal("hash"),
     )
 
 

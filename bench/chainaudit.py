@@ -42,6 +42,8 @@ class ChainAudit:
     """Block of the last event of a packet."""
     messages: Counter[tuple[str, int]] = field(default_factory=Counter)
     """How often blocks hold a message about a packet, whether it did anything or not."""
+    signers: Counter[str] = field(default_factory=Counter)
+    """How many of these messages each address signed."""
     failed: list[str] = field(default_factory=list)
     """Why transactions in blocks failed."""
     relayed_txs: int = 0
@@ -66,6 +68,10 @@ class ChainAudit:
     def twice(self) -> list[tuple[str, int]]:
         """Return the messages about packets that more than one transaction in blocks carried."""
         return [key for key, times in self.messages.items() if times > 1]
+
+    def count_redundant(self) -> int:
+        """Return how many messages about packets came after another one about the same."""
+        return sum(self.messages.values()) - len(self.messages)
 
     def add_block(self, block: Block, results: BlockResults) -> None:
         """Take in the next block."""
@@ -100,6 +106,7 @@ class ChainAudit:
         message_class, name = known
         content = message_class.FromString(message.value)
         self.messages[name, content.packet.sequence] += 1
+        self.signers[content.signer] += 1
         match content:
             case channel_tx.MsgRecvPacket():
                 self.proof_bytes += len(content.proof_commitment)

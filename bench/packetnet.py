@@ -49,7 +49,9 @@ class PacketChain:
     """Packets that it was asked to send; their sequences start at 1."""
 
     def send(self, count: int, payload_bytes: int = PAYLOAD_BYTES, timeout_s: int = TIMEOUT_S) -> None:
-        """Ask for packets, as many to a transaction as it takes, and return without waiting for a block.
+        """Ask for packets, as many to a transaction as it takes, and return when the last is in a block.
+
+        All are then: a chain takes transactions in the order in which they come.
 
         Raises:
           RemoteError: the chain refuses.
@@ -68,9 +70,9 @@ class PacketChain:
                 )
                 for number in range(1, some + 1)
             ]
-            self.connection.send(self.chain.chain_id, messages, [self.key], wait=False)
             self.sent += some
             count -= some
+            self.connection.send(self.chain.chain_id, messages, [self.key], wait=not count)
 
     def count_pending(self) -> int:
         """Return how many packets of this chain are neither acknowledged nor timed out."""
@@ -86,7 +88,7 @@ class PacketChain:
             start = page[-1].packet.sequence + 1
 
     def is_finished(self, sequence: int) -> bool:
-        """Tell whether a packet that was asked for has ended; also of one that was not sent yet."""
+        """Tell whether a packet that was sent has ended."""
         request = ibc_query.GetPacketStatusRequest(client_id=FIRST_CLIENT_ID, sequence=sequence)
         answer = self.connection.ibc(lambda stub: stub.GetPacketStatus(request, timeout=30.0))
         return not answer.committed

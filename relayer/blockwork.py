@@ -9,6 +9,7 @@ from relayer.actions import PutCursor
 from relayer.bodywork import want_body_of
 from relayer.lanework import ask_pending, note_update
 from relayer.packetwork import add_sent, add_written, finish, start_duty
+from relayer.state import KEPT_HASHES
 from relayer.txwork import look_up_all, settle_included
 from relayer.types import NS_PER_SECOND, Duty, Height, LinkEnd
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 def handle_head(turn: Turn, event: HeadSeen) -> None:
     """Take note of a chain's newest block."""
     chain = turn.state.chain(event.chain)
+    if event.last_block_hash:
+        chain.hashes[Height(event.height - 1)] = event.last_block_hash
+        while len(chain.hashes) > KEPT_HASHES:
+            chain.hashes.popitem(last=False)
     if event.height <= chain.head:
         return
     chain.head, chain.head_time_ns = event.height, event.time_ns

@@ -17,6 +17,7 @@ from relayer.actions import BroadcastTx, PutBody, QueryCheckpoint, SignParts
 from relayer.errors import AnswerLost
 from relayer.events import BodyNeed, BodyWanted
 from relayer.policy import Consequence, consequence_of, failure_of
+from relayer.sharing import body_turn_ns
 from relayer.state import BodyWork, TrackedTx, Turn
 from relayer.types import MAX_STORED, BodyKey, BodyRecord, GroupId, LinkEnd, TimeNs
 from wire.gradchain.fl.v1 import packet_pb2 as fl_pb2
@@ -70,7 +71,13 @@ def want_body(turn: Turn, event: BodyWanted) -> None:
     if link is None or event.key.shard != link.shard or event.key in state.bodies:
         return
     record = BodyRecord(
-        event.key, event.body_root, event.parts, done=False, seen_ns=turn.now_ns, changed_ns=turn.now_ns
+        event.key,
+        event.body_root,
+        event.parts,
+        done=False,
+        seen_ns=turn.now_ns,
+        changed_ns=turn.now_ns,
+        not_before_ns=body_turn_ns(turn, event.key),
     )
     state.bodies[event.key] = BodyWork(record)
     state.dirty_bodies[event.key] = None

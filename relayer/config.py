@@ -7,7 +7,7 @@ relies on a setting that does nothing.  Paths in the file are relative to the fi
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from abci_app.endpoint import Endpoint, parse_endpoint
@@ -129,6 +129,7 @@ def parse_config(text: str, directory: Path, where: str = "the configuration") -
         TableReader(top.take("batches", dict, {}), "[batches]", ConfigInvalid),
         TableReader(top.take("retries", dict, {}), "[retries]", ConfigInvalid),
     )
+    options = _read_sharing(TableReader(top.take("sharing", dict, {}), "[sharing]", ConfigInvalid), options)
     relayer = TableReader(top.take("relayer", dict, {}), "[relayer]", ConfigInvalid)
     top.finish()
     defaults = RelayerConfig(hub, shards, directory / "relayer.db", client=client, options=options)
@@ -240,6 +241,14 @@ def _read_options(batches: TableReader, retries: TableReader) -> RelayOptions:
     batches.finish()
     retries.finish()
     return options
+
+
+def _read_sharing(table: TableReader, options: RelayOptions) -> RelayOptions:
+    relayers = _take_number(table, "relayers", options.relayers, 1, 64)
+    position = _take_number(table, "position", options.position, 0, relayers - 1)
+    grace_ms = _take_number(table, "grace_ms", options.grace_ns // MILLISECOND_NS, 100, 600_000)
+    table.finish()
+    return replace(options, relayers=relayers, position=position, grace_ns=grace_ms * MILLISECOND_NS)
 
 
 def _take_number(table: TableReader, name: str, default: int, low: int, high: int) -> int:

@@ -48,6 +48,8 @@ class HeadSeen:
     height: Height
     time_ns: TimeNs
     """Of its header."""
+    last_block_hash: bytes = b""
+    """Hash of the block below; empty if it is not known."""
 
 
 @dataclass(frozen=True, slots=True)

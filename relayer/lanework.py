@@ -16,6 +16,7 @@ from relayer.actions import LaneBlocked, LaneFreed, ListPending, ProofRequest, P
 from relayer.errors import ClientUnusable
 from relayer.packetwork import add_listed, drop_batch, list_from
 from relayer.policy import failure_of
+from relayer.sharing import is_turn
 from relayer.state import Batch, BatchStage, Lane, Turn
 from relayer.types import BatchId, ClientStatus, Height, TimeNs
 
@@ -168,10 +169,13 @@ def _ask_pending_if_due(turn: Turn, lane: Lane) -> None:
 
 
 def refresh_due_at(turn: Turn, lane: Lane) -> int:
-    """Return when a client should be refreshed even if there is nothing to prove."""
+    """Return when a client should be refreshed even if there is nothing to prove.
+
+    Of several relayers the first one does it as soon as it is due, the others later if it does not.
+    """
     options = turn.state.options
     share = lane.client.trusting_period_ns * options.refresh_numerator // options.refresh_denominator
-    return lane.client.time_ns + share
+    return lane.client.time_ns + share + options.position * options.grace_ns
 
 
 def _arm_refresh(turn: Turn, lane: Lane) -> None:
@@ -229,6 +233,8 @@ def _choose_packets(turn: Turn, lane: Lane, horizon: Height) -> list[PacketRecor
     for key in chain(lane.live, backlog):
         record = state.packets[key]
         if record.provable_from > horizon or record.not_before_ns > turn.now_ns:
+            continue
+        if not is_turn(turn, record):
             continue
         cost = len(record.packet_bytes) + len(record.acknowledgement) + options.proof_bytes
         if chosen and (record.alone or size + cost > options.max_batch_bytes):

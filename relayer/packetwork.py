@@ -77,6 +77,7 @@ def start_duty(
 ) -> None:
     """Give a packet a new duty, with a clean record."""
     detach(turn, record)
+    turn.state.turns.pop(record.key, None)
     fresh = replace(
         record,
         duty=duty,

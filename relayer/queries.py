@@ -111,13 +111,13 @@ async def get_head(nodes: ChainNodes) -> HeadSeen:
     """
     info = await nodes.ask(lambda node: node.rpc.abci_info())
     height = _check_height(info.height)
-    return HeadSeen(nodes.chain_id, height, await get_header_time(nodes, height))
+    return await get_height(nodes, height)
 
 
-async def get_header_time(nodes: ChainNodes, height: Height) -> TimeNs:
-    """Return the time in the header of a height, unverified."""
+async def get_height(nodes: ChainNodes, height: Height) -> HeadSeen:
+    """Return what the header of a height says of the chain, unverified."""
     header = await nodes.ask(lambda node: node.rpc.header(height))
-    return TimeNs(header.time_ns)
+    return HeadSeen(nodes.chain_id, height, TimeNs(header.time_ns), header.last_block_hash)
 
 
 async def get_block_results(nodes: ChainNodes, height: Height) -> BlockResults:

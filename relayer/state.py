@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 MILLISECOND_NS: Final = 1_000_000
 SECOND_NS: Final = 1_000_000_000
 KEPT_ENDED: Final = 8_192
+KEPT_HASHES: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,12 @@ class RelayOptions:
     refresh_numerator: int = 1
     refresh_denominator: int = 3
     """Share of the trusting period after which a client is refreshed even if there is nothing to prove."""
+    relayers: int = 1
+    """Relayers that share the work between the same chains."""
+    position: int = 0
+    """Which of them this one is, from 0."""
+    grace_ns: int = 3 * SECOND_NS
+    """What another one leads is taken over when it is still to be done after so long."""
     proof_bytes: int = 4096
     """Estimate of one proof."""
 
@@ -89,6 +96,8 @@ class ChainState:
     head_time_ns: TimeNs = NO_TIME
     cursor: Height = NO_HEIGHT
     """All blocks up to here were read."""
+    hashes: OrderedDict[Height, bytes] = field(default_factory=OrderedDict)
+    """Of the newest blocks."""
     timeouts: list[tuple[int, PacketKey]] = field(default_factory=list)
     """Heap of (timeout in seconds, packet) of packets that wait to be received here."""
 
@@ -225,6 +234,8 @@ class RelayState:
     """Those of them that had waited before the relayer got to know them: new ones go first."""
     ended: OrderedDict[PacketKey, None] = field(default_factory=OrderedDict)
     """Packets that ended last.  A list that was made before shows them as open."""
+    turns: dict[PacketKey, TimeNs] = field(default_factory=dict)
+    """From when on a packet's present duty is this relayer's."""
     batch_of: dict[PacketKey, BatchId] = field(default_factory=dict)
     queries: dict[PacketKey, TimeNs] = field(default_factory=dict)
     """Packets that the chains are being asked about, with the time of the question."""
@@ -250,6 +261,7 @@ class RelayState:
         if self.packets.pop(key, None) is not None:
             self.lanes[key.sender].open -= 1
         self.backlog.discard(key)
+        self.turns.pop(key, None)
         self.ended[key] = None
         while len(self.ended) > KEPT_ENDED:
             self.ended.popitem(last=False)

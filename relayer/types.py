@@ -106,6 +106,11 @@ class Duty(Enum):
     TIMEOUT = "timeout"
     """Prove to the sender that it was not received in time."""
 
+    @property
+    def is_done_by_receiver(self) -> bool:
+        """Whether the receiver's chain executes it, on a proof of the sender's; otherwise it is the other way round."""
+        return self is Duty.RECEIVE
+
 
 class Step(Enum):
     """How far the present duty is."""

@@ -16,7 +16,7 @@ import structlog
 from relayer import queries
 from relayer.blocks import read_block
 from relayer.errors import EndpointsDown
-from relayer.events import BlocksSkipped, HeadSeen
+from relayer.events import BlocksSkipped
 from relayer.types import NO_HEIGHT, Height, Link, LinkEnd
 from tx.errors import AppError
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 
     from abci_app.rpc_answers import BlockResults
-    from relayer.events import RelayEvent
+    from relayer.events import HeadSeen, RelayEvent
     from relayer.nodes import ChainNodes
     from relayer.types import ChainId
 
@@ -112,8 +112,7 @@ class Watcher:
 
     async def _announce(self, height: Height) -> None:
         """Tell of a new head as soon as its time is known; what waits for it need not wait for the block's results."""
-        time_ns = await retry(lambda: queries.get_header_time(self.nodes, height))
-        await self._put_head(HeadSeen(self.chain, height, time_ns))
+        await self._put_head(await retry(lambda: queries.get_height(self.nodes, height)))
 
     async def _put_head(self, head: HeadSeen) -> None:
         self.head = max(self.head, head.height)

@@ -14,7 +14,6 @@ from bench.figures import Aim, Line, Relation, summarise
 from bench.packetnet import PAYLOAD_BYTES, running_packet_net
 from bench.relayerproc import running_relayer
 from ibc.events import PacketEventKind
-from tx.envelope import MAX_MESSAGES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -121,13 +120,11 @@ def _clear_backlog(net: PacketNet, count: int) -> tuple[Phase, Phase]:
     first = chain.sent + 1
     chain.send(count)
     last = chain.sent
-    _await_sent(chain)
     begin = time.perf_counter()
     with running_relayer(net.config, "backlog") as relayer:
         while not _has_begun(chain, first, count):
             time.sleep(POLL_S)
-        seconds = 0.0
-        while chain.count_pending() > MAX_MESSAGES:
+        while not chain.is_finished(last):
             chain.send(1)
             time.sleep(LIVE_PAUSE_S)
             _check_patience(begin)
@@ -140,33 +137,21 @@ def _has_begun(chain: PacketChain, first: int, count: int) -> bool:
     return any(chain.is_finished(first + place) for place in (0, count // 2, count - 1))
 
 
-def _await_sent(chain: PacketChain) -> None:
-    """Wait until all packets that were asked for are sent.
-
-    Raises:
-      NetworkStalled: it takes too long.
-
-    """
-    begin = time.perf_counter()
-    while chain.is_finished(chain.sent):
-        _check_patience(begin)
-        time.sleep(POLL_S)
-
-
 def _await_end(chain: PacketChain) -> None:
-    """Wait until all packets that were asked for were sent and have ended.
+    """Wait until all packets have ended.  Few questions: they cost the chain time.
 
     Raises:
       NetworkStalled: it takes too long.
 
     """
     begin = time.perf_counter()
-    quiet = 0
-    # Twice: what was asked for last may not have been sent at the first look.
-    while quiet < 2:
+    for sequence in (chain.sent // 2, chain.sent):
+        while sequence and not chain.is_finished(sequence):
+            _check_patience(begin)
+            time.sleep(POLL_S)
+    while chain.count_pending():
         _check_patience(begin)
         time.sleep(POLL_S)
-        quiet = 0 if chain.count_pending() else quiet + 1
 
 
 def _check_patience(begin: float) -> None:

@@ -99,6 +99,7 @@ def test_a_block_is_read_with_its_transactions(client: type[Blocking]) -> None:
         "time": "2026-11-22T15:46:36Z",
         "app_hash": "AA",
         "proposer_address": "BB",
+        "last_block_id": {"hash": "CC"},
     }
     block = {"header": header, "data": {"txs": [base64.b64encode(b"tx").decode()]}}
     with running_rpc_server(lambda *_: build_result({"block_id": {"hash": "CC"}, "block": block})) as server:

@@ -60,11 +60,11 @@ def test_the_example_mentions_every_setting() -> None:
     text = re.sub(r"^# (\w+ = )", r"\1", EXAMPLE.read_text(encoding="utf-8"), flags=re.MULTILINE)
     values = tomllib.loads(text)
     taken: set[str] = set()
-    for name in ("relayer", "client", "batches", "retries", "hub"):
+    for name in ("relayer", "client", "batches", "sharing", "retries", "hub"):
         taken |= {f"{name}.{key}" for key in values[name]}
     source = (ROOT / "relayer" / "config.py").read_text(encoding="utf-8")
     keys = set(re.findall(r'(?:take|_take_\w+)\(\s*(?:table, |batches, |retries, )?"(\w+)"', source))
-    keys -= {"hub", "shards", "client", "batches", "retries", "relayer", "rpc", "grpc"}
+    keys -= {"hub", "shards", "client", "batches", "sharing", "retries", "relayer", "rpc", "grpc"}
     assert keys == {name.partition(".")[2] for name in taken}
 
 

@@ -8,22 +8,18 @@ from __future__ import annotations
 
 import signal
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.chainaudit import audit_chain
 from bench.packetnet import running_packet_net
-from ibc.events import PacketEventKind
 from tests.support.localnet import use_real_cometbft
+from tests.support.packet_relay import check_delivered, relayer_process
 from tests.support.processes import python_module, run_process
 from tests.support.relayer_arrows import ARROWS, TIMEOUT_ARROWS
 from tests.support.waiting import PATIENCE_S, eventually
 
 if TYPE_CHECKING:
-    import subprocess
-    from collections.abc import Iterator
     from pathlib import Path
 
     from bench.packetnet import PacketChain, PacketNet
@@ -32,14 +28,6 @@ pytestmark = pytest.mark.localnet
 
 LATE_S = 2
 """Seconds after which a packet that is to time out can no longer be received."""
-
-
-@contextmanager
-def running_relayer(net: PacketNet) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a relayer as a user would; it is killed at the end if it still runs."""
-    command = python_module("cli.main", "relayer", "start", "--config", str(net.config))
-    with run_process(net.directory / "relayer.log", *command) as process:
-        yield process
 
 
 def die_at(net: PacketNet, arrow: str) -> None:
@@ -56,23 +44,6 @@ def send_late(chain: PacketChain) -> None:
     time.sleep(LATE_S)
 
 
-def check_sender(net: PacketNet, sender: PacketChain, late: int) -> None:
-    """Check what became of the packets of a chain, `late` of which could not be received in time."""
-    receiver = net.shard if sender is net.hub else net.hub
-    here, there = (audit_chain(side.chain.rpc_urls[0]) for side in (sender, receiver))
-    everyone = set(range(1, sender.sent + 1))
-    timed_out = set(here.events[PacketEventKind.TIME_OUT])
-    assert set(here.events[PacketEventKind.SEND]) == everyone
-    assert len(timed_out) == late
-    assert set(there.events[PacketEventKind.RECEIVE]) == everyone - timed_out
-    assert set(there.events[PacketEventKind.WRITE_ACK]) == everyone - timed_out
-    assert set(here.events[PacketEventKind.ACKNOWLEDGE]) == everyone - timed_out
-    for audit in (here, there):
-        assert all(times == 1 for counted in audit.events.values() for times in counted.values())
-        assert audit.twice() == []
-        assert audit.failed == []
-
-
 def test_a_relayer_that_is_killed_at_any_arrow_loses_nothing_and_pays_nothing_twice(tmp_path: Path) -> None:
     use_real_cometbft()
     with running_packet_net(tmp_path, block_time_ms=50) as net:
@@ -83,10 +54,12 @@ def test_a_relayer_that_is_killed_at_any_arrow_loses_nothing_and_pays_nothing_tw
         for arrow in TIMEOUT_ARROWS:
             send_late(net.hub)
             die_at(net, arrow)
-        with running_relayer(net) as relayer:
+        with relayer_process(net.config) as relayer:
             for chain in net.chains:
                 eventually(lambda chain=chain: chain.count_pending() == 0, "every packet to end")  # type: ignore[misc]
             relayer.send_signal(signal.SIGTERM)
             assert relayer.wait(PATIENCE_S) == 0
-        check_sender(net, net.hub, len(TIMEOUT_ARROWS))
-        check_sender(net, net.shard, 0)
+        for chain, late in ((net.hub, len(TIMEOUT_ARROWS)), (net.shard, 0)):
+            here, there = check_delivered(net, chain, late)
+            assert here.twice() == []
+            assert there.twice() == []
