@@ -44,6 +44,9 @@ MERKLE_PREFIX: Final = (b"provable", b"")
 _NOBODYS_FAULT: Final = (HeaderFromFuture, InvalidVote, TrustExpired)
 """Reasons why a header does not verify that do not speak against the node which served it."""
 
+JUDGED_AT_ONCE: Final = 8
+"""Proofs that are verified before others get their turn: a full batch takes as long as a question to a node."""
+
 KEPT_BLOCKS: Final = 64
 KEPT_STATES: Final = 256
 
@@ -76,13 +79,14 @@ class Prover:
         headers = tuple(encode(header) for header in done.headers)
         if len(headers) >= MAX_MESSAGES:
             raise BatchTooLarge(f"expected fewer than {MAX_MESSAGES} headers up to {action.target_height}")
-        items = tuple(
-            _judge(client, done.state, item, answer)
-            for item, answer in zip(action.items, answers, strict=True)
-        )
+        items = []
+        for item, answer in zip(action.items, answers, strict=True):
+            items.append(_judge(client, done.state, item, answer))
+            if len(items) % JUDGED_AT_ONCE == 0:
+                await asyncio.sleep(0)
         if any(isinstance(item, ItemUnproved) for item in items):
             origin.demote("a proof does not verify")
-        return BatchProved(action.batch, headers, TimeNs(done.state.time_ns), items)
+        return BatchProved(action.batch, headers, TimeNs(done.state.time_ns), tuple(items))
 
     async def _get_client(self, end: LinkEnd) -> ClientState:
         if end not in self._clients:

@@ -47,7 +47,7 @@ class RelayOptions:
     """Estimated bytes of packets and proofs in one transaction."""
     max_in_flight: int = 8
     """Batches of a lane that may be under way at once."""
-    live_in_flight: int = 3
+    live_in_flight: int = 5
     """Of these, how many are left to packets that are new: a backlog never takes them."""
     max_batches: int = 64
     """Batches that may be under way over all links; each lane may have one in any case.  A batch holds its packets
