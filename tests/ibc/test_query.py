@@ -1,16 +1,21 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ibc import errors
 from ibc.client_state import pack_client_state, pack_consensus_state
+from ibc.host import BULK
 from ibc.identifiers import Height, height_to_wire
+from ibc.keys import next_sequence_key, pending_packet_key
 from ibc.query import (
     MAX_PENDING,
     get_client,
     get_consensus,
     get_packet_status,
     list_clients,
+    list_packet_statuses,
     list_pending_packets,
 )
 from ibc.state import put_client, require_client
@@ -59,6 +64,41 @@ def test_pending_packets_are_listed_in_pages() -> None:
     assert pending_sequences(pending(link, start=3, limit=2)) == [3, 4]
     assert pending_sequences(pending(link, start=5, limit=MAX_PENDING + 5)) == [5]
     assert pending_sequences(pending(link, start=6)) == []
+
+
+@given(
+    sequences=st.sets(st.integers(min_value=1, max_value=200_000) | st.integers(1, 2**63), max_size=30),
+    start=st.integers(min_value=0, max_value=200_000) | st.integers(0, 2**64 - 1),
+    limit=st.integers(min_value=0, max_value=9),
+)
+def test_a_page_holds_the_first_open_packets_from_its_start_on(
+    sequences: set[int], start: int, limit: int
+) -> None:
+    link = Link()
+    state = link.hub.state
+    last = max(sequences, default=0)
+    if last > 200_000:
+        sequences, start = {last}, max(start, last - 70_000)
+    state.set(BULK, next_sequence_key(link.hub_client), (last + 1).to_bytes(8, "big"))
+    for sequence in sequences:
+        packet = packet_pb2.Packet(sequence=sequence)
+        state.set(
+            BULK,
+            pending_packet_key(link.hub_client, sequence),
+            query_pb2.PendingPacket(packet=packet).SerializeToString(),
+        )
+    expected = sorted(sequence for sequence in sequences if sequence >= start)[: limit or MAX_PENDING]
+    assert pending_sequences(pending(link, start, limit)) == expected
+
+
+def test_the_statuses_of_several_packets_come_in_the_order_asked_for() -> None:
+    link = Link()
+    packets = [link.send(), link.send()]
+    link.recv(link.recv_message(packets[1]))
+    request = query_pb2.ListPacketStatusesRequest(client_id=link.shard_client, sequences=[2, 1, 9])
+    statuses = list_packet_statuses(link.shard.state, request).statuses
+    assert [status.received for status in statuses] == [True, False, False]
+    assert statuses[0] == packet_status(link, on_hub=False, sequence=2)
 
 
 def test_the_status_of_a_packet_follows_its_life() -> None:

@@ -1,0 +1,136 @@
+"""A backlog is taken up as there is room, and never holds up what is new."""
+
+from __future__ import annotations
+
+from relayer import actions, events
+from relayer.driver import newest_writes
+from relayer.machine import RelayMachine
+from relayer.state import RelayOptions
+from relayer.types import ClientView, Height, PacketKey, TimeNs
+from tests.support.relayer_chain import START_NS, SUCCESS, TRUSTING_PERIOD_NS, make_packet
+from tests.support.relayer_world import HUB, LINK, SHARD, World
+
+NOW = TimeNs(START_NS)
+TIMEOUT_S = START_NS // 10**9 + 3600
+HEAD = Height(100)
+ROOM = 6
+OPTIONS = RelayOptions(max_batch_packets=2, max_in_flight=4, live_in_flight=2, least_open=ROOM, max_open=ROOM)
+
+
+def make_machine(options: RelayOptions = OPTIONS) -> RelayMachine:
+    """Return a machine that has asked for the open packets of both ends."""
+    machine = RelayMachine(options)
+    view = ClientView(Height(1), NOW, TRUSTING_PERIOD_NS)
+    machine.handle(events.HeadSeen(HUB.chain, HEAD, NOW), NOW)
+    machine.handle(events.BlocksSkipped(HUB.chain, Height(HEAD - 1)), NOW)
+    machine.handle(events.LinkReady(LINK, view, view), NOW)
+    return machine
+
+
+def make_sent(sequence: int, height: int) -> events.SentPacket:
+    packet = make_packet(HUB, SHARD, sequence, TIMEOUT_S)
+    return events.SentPacket(PacketKey(HUB, sequence), packet, TIMEOUT_S, Height(height))
+
+
+def listed(first: int, last: int, following: int = 0) -> events.PendingListed:
+    packets = tuple(events.ListedPacket(make_sent(number, 5)) for number in range(first, last + 1))
+    return events.PendingListed(HUB, packets, following)
+
+
+def proven(result: list[actions.RelayAction]) -> list[list[int]]:
+    return [
+        [item.key.sequence for item in action.items]
+        for action in result
+        if isinstance(action, actions.ProveBatch)
+    ]
+
+
+def asked(result: list[actions.RelayAction]) -> list[int]:
+    return [action.start for action in result if isinstance(action, actions.ListPending)]
+
+
+def test_some_batches_are_left_to_new_packets() -> None:
+    machine = make_machine()
+    assert proven(machine.handle(listed(1, 6), NOW)) == [[1, 2], [3, 4]]
+    machine.handle(events.BlockSeen(HUB.chain, HEAD, sent=(make_sent(7, HEAD),)), NOW)
+    result = machine.handle(events.HeadSeen(HUB.chain, Height(HEAD + 1), NOW), NOW)
+    assert proven(result) == [[7, 5]]
+    machine.validate()
+
+
+def test_the_list_goes_on_when_there_is_room() -> None:
+    machine = make_machine()
+    assert asked(machine.handle(listed(1, 3, following=4), NOW)) == [4]
+    assert asked(machine.handle(listed(4, 6, following=7), NOW)) == []
+    gone = tuple(events.FinishedPacket(PacketKey(HUB, number), timed_out=False) for number in (1, 2))
+    assert asked(machine.handle(events.BlockSeen(HUB.chain, HEAD, finished=gone), NOW)) == [7]
+    machine.validate()
+
+
+def test_what_old_blocks_have_sent_is_listed_with_the_word_of_the_receiver() -> None:
+    machine = make_machine()
+    machine.handle(events.HeadSeen(HUB.chain, Height(HEAD + 50), NOW), NOW)
+    machine.handle(listed(1, 2), NOW)
+    result = machine.handle(events.BlockSeen(HUB.chain, HEAD, sent=(make_sent(3, HEAD),)), NOW)
+    assert asked(result) == [3]
+    assert PacketKey(HUB, 3) not in machine.state.packets
+
+
+def test_a_packet_that_a_block_sent_while_a_list_was_made_is_asked_for_again() -> None:
+    machine = make_machine()
+    machine.handle(events.HeadSeen(HUB.chain, Height(HEAD + 50), NOW), NOW)
+    machine.handle(events.BlockSeen(HUB.chain, HEAD, sent=(make_sent(9, HEAD),)), NOW)
+    assert asked(machine.handle(listed(1, 2), NOW)) == [9]
+
+
+def test_a_list_that_could_not_be_had_is_asked_for_again_from_the_same_place() -> None:
+    machine = make_machine()
+    machine.handle(listed(1, 2, following=3), NOW)
+    later = TimeNs(NOW + OPTIONS.answer_timeout_ns)
+    assert 3 in asked(machine.handle(events.Tick(), later))
+
+
+def test_a_packet_that_ended_while_the_list_was_made_is_not_taken_up_again() -> None:
+    machine = make_machine()
+    key = PacketKey(HUB, 1)
+    machine.handle(events.BlockSeen(HUB.chain, HEAD, sent=(make_sent(1, HEAD),)), NOW)
+    finished = events.FinishedPacket(key, timed_out=False)
+    machine.handle(events.BlockSeen(HUB.chain, Height(HEAD + 1), finished=(finished,)), NOW)
+    machine.handle(listed(1, 1), NOW)
+    assert key not in machine.state.packets
+
+
+def test_the_batches_of_all_links_together_are_limited() -> None:
+    machine = make_machine(RelayOptions(max_batch_packets=1, max_batches=2))
+    assert len(proven(machine.handle(listed(1, 6), NOW))) == 2
+
+
+def test_a_lane_has_one_batch_however_many_the_others_have() -> None:
+    machine = make_machine(RelayOptions(max_batch_packets=1, max_batches=2))
+    machine.handle(listed(1, 6), NOW)
+    machine.handle(events.HeadSeen(SHARD.chain, Height(9), NOW), NOW)
+    written = events.WrittenAck(PacketKey(HUB, 6), make_packet(HUB, SHARD, 6, TIMEOUT_S), TIMEOUT_S, SUCCESS)
+    machine.handle(events.BlockSeen(SHARD.chain, Height(8), written=(written,)), NOW)
+    assert len(machine.state.lanes[HUB].batches) == 1
+    machine.validate()
+
+
+def test_a_long_backlog_arrives_whole_and_once() -> None:
+    world = World(options=RelayOptions(max_batch_packets=4, least_open=5, max_open=5, most_open=5))
+    world.run(2)
+    keys = [world.send_from_hub() for _ in range(60)]
+    world.hub.make_block(world.now_ns + 1)
+    for _ in range(20):
+        world.now_ns += 10**9
+        world.hub.make_block(world.now_ns)
+    world.restart()
+    world.run_until_idle(120)
+    assert sorted(world.shard.received) == keys
+    assert world.shard.noops == world.hub.noops == 0
+
+
+def test_the_last_write_of_each_thing_is_enough() -> None:
+    writes = [
+        actions.PutCursor(chain, Height(height)) for height in (1, 2) for chain in (HUB.chain, SHARD.chain)
+    ]
+    assert newest_writes(writes) == writes[2:]
