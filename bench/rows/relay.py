@@ -69,7 +69,7 @@ def run(context: BenchContext) -> list[Line]:
         context.say(f"{ROW}: a backlog of {backlog} packets, and live ones beside it")
         old, live = _clear_backlog(net, backlog)
         here, there = (audit_chain(chain.chain.rpc_urls[0]) for chain in net.chains)
-    _check_complete(net.hub, here, there)
+    check_complete(net.hub.sent, here, there)
     return [
         _rate_line(busy, here),
         Line(ROW, "packets complete", summarise([_complete(net.hub, here, there)], "%"), aim=COMPLETE_AIM),
@@ -162,21 +162,21 @@ def _check_patience(begin: float) -> None:
 # --- lines -----------------------------------------------------------------------------------------------------------
 
 
-def _check_complete(chain: PacketChain, here: ChainAudit, there: ChainAudit) -> None:
+def check_complete(sent: int, here: ChainAudit, there: ChainAudit) -> None:
     """Check that every packet was received once, acknowledged once, and paid for once.
 
     Raises:
       LoadLost: one was not.
 
     """
-    everyone = dict.fromkeys(range(1, chain.sent + 1), 1)
+    everyone = dict.fromkeys(range(1, sent + 1), 1)
     for audit, kind in (
         (here, PacketEventKind.SEND),
         (there, PacketEventKind.RECEIVE),
         (here, PacketEventKind.ACKNOWLEDGE),
     ):
         if dict(audit.events[kind]) != everyone:
-            raise LoadLost(f"expected {chain.sent} packets with {kind.value}, got {audit.count(kind)}")
+            raise LoadLost(f"expected {sent} packets with {kind.value}, got {audit.count(kind)}")
     twice, failed = [*here.twice(), *there.twice()], [*here.failed, *there.failed]
     if twice or failed:
         raise LoadLost(f"expected each message once and none to fail, got {twice[:5]} and {failed[:5]}")

@@ -1,0 +1,76 @@
+"""What the rows about the relayer make of the blocks and of the relayer's own time."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from bench.chainaudit import ChainAudit
+from bench.errors import LoadLost
+from bench.packetapp import PORT, build_payload
+from bench.relayerproc import RelayerProcess
+from bench.rows.relay import block_latencies, check_complete
+from bench.sampled_relayer import OTHER, WAIT, classify
+from ibc.events import PacketEventKind
+
+SECOND_NS = 1_000_000_000
+
+
+def make_audit(times_s: dict[int, int]) -> ChainAudit:
+    """Return the audit of a chain whose headers have these times."""
+    return ChainAudit(times_ns={height: seconds * SECOND_NS for height, seconds in times_s.items()})
+
+
+def test_a_block_was_committed_at_the_time_in_the_next_header() -> None:
+    audit = make_audit({1: 10, 2: 11})
+    assert audit.committed_ns(1) == 11 * SECOND_NS
+    assert audit.committed_ns(2) == 11 * SECOND_NS
+
+
+def test_the_next_block_of_the_receiver_counts_as_one() -> None:
+    here, there = make_audit({1: 0, 2: 10, 3: 20}), make_audit({7: 5, 8: 9, 9: 12, 10: 14})
+    here.heights[PacketEventKind.SEND, 1] = 1
+    there.heights[PacketEventKind.RECEIVE, 1] = 9
+    # Committed here at 10; there block 7 was committed at 9, block 8 at 12, block 9 at 14.
+    assert block_latencies([1], here, there) == [2.0]
+
+
+def test_messages_beyond_the_first_about_a_packet_are_redundant() -> None:
+    audit = make_audit({1: 0})
+    audit.messages.update({("receive", 1): 1, ("receive", 2): 3, ("acknowledge", 2): 1})
+    assert audit.count_redundant() == 2
+    assert audit.twice() == [("receive", 2)]
+
+
+def test_a_packet_that_did_not_arrive_fails_the_row() -> None:
+    here, there = make_audit({1: 0}), make_audit({1: 0})
+    here.events[PacketEventKind.SEND][1] = 1
+    with pytest.raises(LoadLost, match="recv_packet"):
+        check_complete(1, here, there)
+
+
+def test_a_message_that_was_paid_for_twice_fails_the_row() -> None:
+    here, there = make_audit({1: 0}), make_audit({1: 0})
+    here.events[PacketEventKind.SEND][1] = here.events[PacketEventKind.ACKNOWLEDGE][1] = 1
+    there.events[PacketEventKind.RECEIVE][1] = 1
+    check_complete(1, here, there)
+    there.messages["receive", 1] = 2
+    with pytest.raises(LoadLost, match="once"):
+        check_complete(1, here, there)
+
+
+def test_a_thread_is_seen_at_what_it_does() -> None:
+    assert classify(sys._getframe()) == OTHER
+    assert classify(None) == OTHER
+
+
+def test_shares_are_of_the_time_in_which_something_was_done() -> None:
+    relayer = RelayerProcess.__new__(RelayerProcess)
+    relayer.samples = {WAIT: 900, "proof": 75, "sign": 25}
+    assert relayer.shares() == {"proof": 0.75, "sign": 0.25}
+
+
+def test_a_payload_goes_from_the_port_to_the_same_port() -> None:
+    payload = build_payload(b"value")
+    assert (payload.source_port, payload.destination_port, payload.value) == (PORT, PORT, b"value")
