@@ -54,10 +54,10 @@ class RelayOptions:
     with their proofs twice, and its transaction."""
     backlog_blocks: int = 16
     """What a block more than so far below the newest one has sent is backlog."""
-    max_open: int = 16_384
+    max_open: int = 8_192
     """Packets that are worked on at once, over all links.  The others of a backlog stay where they are, on the
     chains, and are listed when there is room."""
-    least_open: int = 256
+    least_open: int = 128
     """Packets of one sender that are taken up in any case, however many links there are."""
     most_open: int = 2_048
     """Packets of one sender above which even new ones are left to be listed later."""
