@@ -274,7 +274,8 @@ class RelayState:
         """Tell whether more of the backlog that a lane's end has sent can be taken up."""
         options = self.options
         share = max(options.least_open, options.max_open // max(1, len(self.lanes)))
-        return lane.open < min(share, options.most_open)
+        # The other half is left to packets that are new.
+        return lane.open < min(share, options.most_open // 2)
 
     def destination(self, key: PacketKey) -> LinkEnd | None:
         """Return the end that receives a packet, or None while its link is not ready."""

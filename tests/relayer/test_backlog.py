@@ -58,6 +58,15 @@ def test_some_batches_are_left_to_new_packets() -> None:
     machine.validate()
 
 
+def test_a_backlog_leaves_room_for_new_packets() -> None:
+    machine = make_machine(RelayOptions(max_open=4, least_open=4, most_open=4))
+    more = asked(machine.handle(listed(1, 2, following=3), NOW))
+    if more:
+        machine.handle(listed(3, 4, following=5), NOW)
+    machine.handle(events.BlockSeen(HUB.chain, HEAD, sent=(make_sent(9, HEAD),)), NOW)
+    assert PacketKey(HUB, 9) in machine.state.lanes[SHARD].live
+
+
 def test_the_list_goes_on_when_there_is_room() -> None:
     machine = make_machine()
     assert asked(machine.handle(listed(1, 3, following=4), NOW)) == [4]
