@@ -57,7 +57,7 @@ class Phase:
 
 def run(context: BenchContext) -> list[Line]:
     """Measure latency alone, throughput, and a backlog with live packets beside it."""
-    burst, backlog = context.choose(6_000, 1_500), context.choose(10_000, 2_000)
+    burst, backlog = context.choose(6_000, 1_500), context.choose(10_000, 4_000)
     alone = context.choose(60, 20)
     with running_packet_net(context.fresh_directory(ROW), BLOCK_TIME_MS) as net:
         with running_relayer(net.config, "calm") as calm_relayer:
