@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import signal
+from typing import TYPE_CHECKING
 
+import pytest
+import structlog
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # How long an example takes depends on what else the machine does: no test may fail because of it.
 settings.register_profile("gradchain", deadline=None)
@@ -14,3 +20,10 @@ settings.load_profile("gradchain")
 def pytest_configure() -> None:
     """Let tests interrupt what they start: a shell starts what it runs in the background with SIGINT ignored."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def _restore_logging() -> Iterator[None]:
+    """Undo what a test has told the log: commands send it to the streams of their own run."""
+    yield
+    structlog.reset_defaults()
