@@ -184,7 +184,7 @@ def _make_checkpoint(
         ).packets[0]
         shard.add_step(
             lambda block, state: _discard(
-                ShardPort().on_recv(block, state, sent.packet, sent.packet.payloads[0])
+                ShardPort().on_recv(block, state, sent.packet, sent.packet.payloads[0], CARRIER.public_key)
             )
         )
         shard.block()
@@ -224,7 +224,7 @@ def _receive(block: BlockContext, state: StateWriter, header: packet_pb2.Checkpo
         destination_client="07-tendermint-0",
         payloads=[payload],
     )
-    HubPort().on_recv(block, state, packet, payload)
+    HubPort().on_recv(block, state, packet, payload, CARRIER.public_key)
 
 
 def _discard(_answer: object) -> None:

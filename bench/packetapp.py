@@ -40,6 +40,7 @@ class SinkPort:
         state: HostState,  # noqa: ARG002
         packet: packet_pb2.Packet,  # noqa: ARG002
         payload: packet_pb2.Payload,  # noqa: ARG002
+        relayer: bytes,  # noqa: ARG002
     ) -> bytes:
         """Take it."""
         return SUCCESS_ACK

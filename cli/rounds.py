@@ -59,6 +59,9 @@ class RoundView:
     updates: int
     total_weight: int
     paid: int
+    """To participants."""
+    relay_paid: int
+    """To relayers."""
     spec_digest: bytes
     base_root: bytes
     model_root: bytes | None
@@ -130,6 +133,7 @@ def describe_round(found: query_pb2.Round, verified_height: int | None) -> Round
         updates=sum(row.updates for row in shards),
         total_weight=sum(row.total_weight for row in shards),
         paid=found.paid,
+        relay_paid=found.relay_paid,
         spec_digest=info.spec_digest,
         base_root=info.base_root,
         model_root=found.result.model_root or None,

@@ -55,6 +55,10 @@ class HubParams:
     between the close of a round on its shards and its deadline must be enough for a checkpoint to travel.
     """
 
+    relay_fee: int = 0
+    """What a relayer gets for each packet of a round that it is the first to deliver, in base units; a round pays
+    less a packet when that would be more than a tenth of its share."""
+
     tasks_per_block: int = 16
     """Tasks of which one block can open or close a round, and as many settlements; others wait for the next one."""
 
@@ -69,6 +73,7 @@ _RANGES: Final = {
     "max_participants": (1, 1_000_000),
     "max_assigned": (1, 65_535),
     "min_round_duration_ns": (1, _DAY_NS),
+    "relay_fee": (0, 2**63 - 1),
     "tasks_per_block": (1, 1_000),
 }
 

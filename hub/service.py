@@ -19,7 +19,7 @@ from hub.errors import (
 from hub.models.query import read_model_chunks
 from hub.registry.query import read_shards
 from hub.rounds.query import read_assignment, read_checkpoint, read_round
-from hub.settlement.query import read_settlement
+from hub.settlement.query import read_relay_pay, read_settlement
 from hub.tasks.query import read_participants, read_task, read_tasks
 from tx.errors import AppError
 from wire.gradchain.hub.v1 import query_pb2, query_pb2_grpc
@@ -124,6 +124,17 @@ class HubServicer(query_pb2_grpc.HubServiceServicer):
         return self._answer(
             context,
             lambda state: read_settlement(state, request.task, request.round),
+        )
+
+    def GetRelayPay(  # noqa: N802
+        self, request: query_pb2.GetRelayPayRequest, context: grpc.ServicerContext
+    ) -> query_pb2.GetRelayPayResponse:
+        """Return what an account was paid for its deliveries."""
+        return self._answer(
+            context,
+            lambda state: read_relay_pay(
+                state, request.account, request.start_task, request.start_round, request.limit
+            ),
         )
 
     def ListShards(  # noqa: N802

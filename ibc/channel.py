@@ -45,6 +45,7 @@ from ibc.state import (
 )
 from ibc.times import NS_PER_SECOND
 from tx.errors import AppError
+from tx.keys import parse_address
 from wire.ibc.core.channel.v2 import packet_pb2
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def handle_recv_packet(
     )
     put_receipt(state, client_id, packet.sequence)
     emit_packet(ctx, PacketEventKind.RECEIVE, packet)
-    ack = _run_applications(ctx, state, packet, ports, branch)
+    ack = _run_applications(ctx, state, msg, ports, branch)
     put_acknowledgement(state, client_id, packet.sequence, ack)
     emit_packet(ctx, PacketEventKind.WRITE_ACK, packet, ack)
     return RelayResult.SUCCESS if is_success(ack) else RelayResult.FAILURE
@@ -145,18 +146,19 @@ def handle_recv_packet(
 def _run_applications(
     ctx: HostContext,
     state: HostState,
-    packet: packet_pb2.Packet,
+    msg: tx_pb2.MsgRecvPacket,
     ports: Mapping[str, PortApp],
     branch: Branch,
 ) -> packet_pb2.Acknowledgement:
     """Hand the payloads to their applications; on a refusal drop what they wrote and the events they emitted."""
+    packet, relayer = msg.packet, parse_address(msg.signer)
     scratch = branch(state)
     mark = len(ctx.events)
     answers: list[bytes] = []
     for payload in packet.payloads:
         try:
             app = _require_port(ports, payload.destination_port)
-            answers.append(app.on_recv(ctx, scratch, packet, payload))
+            answers.append(app.on_recv(ctx, scratch, packet, payload, relayer))
         except AppError as error:
             del ctx.events[mark:]
             emit_payload_refused(ctx, packet, payload.destination_port, error)

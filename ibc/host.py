@@ -106,9 +106,16 @@ class PortApp(Protocol):
     """An application behind a port.  Each call is about one payload of a packet that was verified before."""
 
     def on_recv(
-        self, ctx: HostContext, state: HostState, packet: packet_pb2.Packet, payload: packet_pb2.Payload
+        self,
+        ctx: HostContext,
+        state: HostState,
+        packet: packet_pb2.Packet,
+        payload: packet_pb2.Payload,
+        relayer: bytes,
     ) -> bytes:
         """Take a payload and return the acknowledgement for it, which is not empty.
+
+        `relayer` is the address of whoever delivered the packet first.
 
         Raises:
           AppError: the payload is refused.  All writes of the packet's applications are dropped, and the sender

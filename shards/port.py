@@ -30,7 +30,12 @@ class ShardPort:
     __slots__ = ()
 
     def on_recv(
-        self, ctx: HostContext, state: HostState, packet: channel_pb2.Packet, payload: channel_pb2.Payload
+        self,
+        ctx: HostContext,
+        state: HostState,
+        packet: channel_pb2.Packet,
+        payload: channel_pb2.Payload,
+        relayer: bytes,  # noqa: ARG002 - the interface is that of all ports
     ) -> bytes:
         """Open or settle a round, and return the success acknowledgement.
 
@@ -60,7 +65,7 @@ class ShardPort:
         self,
         ctx: HostContext,
         state: HostState,
-        packet: channel_pb2.Packet,  # noqa: ARG002 - the interface is that of all ports
+        packet: channel_pb2.Packet,  # noqa: ARG002
         payload: channel_pb2.Payload,
         ack: bytes,
     ) -> None:

@@ -26,6 +26,7 @@ from hub.rounds.tail import expire_tail, finish_shard, give_up_body, tell_shards
 from hub.rounds.types import FINAL_STATUSES, RoundId, RoundRecord, RoundStatus, ShardStatus
 from hub.schedule import cancel_wake_at
 from hub.settlement.payout import share_of_round
+from hub.settlement.relays import take_deliveries
 from hub.settlement.state import put_pending
 from hub.settlement.types import Claim, PendingSettlement
 from hub.tasks.lifecycle import end_task
@@ -127,6 +128,7 @@ def _plan_settlement(
         attempt=round_id.attempt,
         budget=budget,
         claims=tuple(Claim(account, weight) for account, weight in sorted(weights.items())),
+        carried=take_deliveries(state, round_id.task),
     )
     time_ns = block.time_ns + get_params(state).challenge_window_ns
     put_pending(state, round_id.task, round_id.round, pending, time_ns)
@@ -168,6 +170,8 @@ def _void_round(
     """Drop what an attempt has brought, and prepare the next one, or give the task up."""
     for entry in info.shards:
         give_up_body(state, round_id, entry.shard)
+    # Nobody is paid: a relayer that held packets back must not earn twice by the attempt that follows.
+    take_deliveries(state, task.number)
     put_round(state, round_id, RoundRecord(RoundStatus.VOID))
     emit_round_void(block, round_id)
     tell_shards_of_void(block, state, round_id, info)

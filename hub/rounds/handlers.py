@@ -27,6 +27,7 @@ from hub.rounds.state import (
 )
 from hub.rounds.types import RoundId, ShardRoundRecord, ShardStatus
 from hub.schedule import wake
+from hub.settlement.relays import count_delivery
 from hub.tasks.state import get_spec, require_task
 from tx.codec import encode
 from tx.errors import AppError
@@ -95,6 +96,7 @@ def handle_submit_body(ctx: TxContext, state: StateWriter, message: tx_pb2.MsgSu
     record = replace(record, parts=record.parts + len(fresh))
     put_shard_round(state, round_id, message.shard, record)
     if fresh:
+        count_delivery(state, round_id.task, message.submitter, len(fresh))
         emit_parts_received(ctx, round_id, message.shard, record.parts, part_count(header.body_bytes))
     if record.parts == part_count(header.body_bytes):
         _settle_body(ctx, state, round_id, message.shard, record, timing)

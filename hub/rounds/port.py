@@ -20,6 +20,7 @@ from hub.rounds.state import (
 )
 from hub.rounds.types import RoundId, ShardStatus, Tally
 from hub.schedule import wake
+from hub.settlement.relays import count_delivery
 from hub.tasks.state import get_spec, require_task
 from ibc.packet import ERROR_ACK
 from ibc.ports import ENCODING, SUCCESS_ACK, VERSION
@@ -43,6 +44,7 @@ class HubPort:
         state: StateWriter,
         packet: channel_pb2.Packet,
         payload: channel_pb2.Payload,
+        relayer: bytes,
     ) -> bytes:
         """Take the header of a checkpoint and return the acknowledgement.
 
@@ -58,7 +60,7 @@ class HubPort:
         if message.WhichOneof("kind") != "checkpoint":
             raise UnknownPacket("expected a checkpoint, got another packet")
         shard = require_shard_of_client(state, packet.destination_client)
-        receive_checkpoint(ctx, state, shard, message.checkpoint)
+        receive_checkpoint(ctx, state, shard, message.checkpoint, relayer)
         return SUCCESS_ACK
 
     def on_ack(
@@ -85,12 +87,13 @@ class HubPort:
 
 
 def receive_checkpoint(
-    ctx: HostContext, state: StateWriter, shard: ShardRecord, header: packet_pb2.Checkpoint
+    ctx: HostContext, state: StateWriter, shard: ShardRecord, header: packet_pb2.Checkpoint, relayer: bytes
 ) -> None:
     """Take the header of a checkpoint that a shard has sent.
 
     A checkpoint that is of no use shows at least that the shard works; so does one that is.  One that is too late is
     refused, unless that is all that an inactive shard can show: it is assigned nothing that it could answer in time.
+    Whoever brings one that is of no use earns nothing by it.
 
     Raises:
       TaskNotFound, RoundNotFound: no such task or round, or the shard has no part in it.
@@ -116,6 +119,7 @@ def receive_checkpoint(
     if timing in {Timing.USELESS, Timing.TOO_LATE}:
         emit_checkpoint_useless(ctx, round_id, shard.chain_id)
         return
+    count_delivery(state, round_id.task, relayer, 1)
     record = replace(record, header=encode(header))
     if header.updates:
         put_shard_round(state, round_id, shard.chain_id, replace(record, status=ShardStatus.CHECKPOINTED))

@@ -70,6 +70,7 @@ def read_round(state: StateReader, task: int, round_number: int, attempt: int) -
     if settled is not None and status is RoundStatus.SETTLED:
         answer.settlement_root = get_settlement_root(state, task, round_id.round)
         answer.paid = settled.paid
+        answer.relay_paid = settled.relay_paid
     return answer
 
 

@@ -6,6 +6,9 @@
 | `settlement/due/` time task round | 1: settle the round when block time has reached that time |
 | `settlement/pending/` task round | what the round has to pay, until it is settled |
 | `settlement/paid/` task round | what it has paid, once it is settled |
+| `settlement/carried/` task address | deliveries of a relayer that the round aggregated next has to pay |
+| `settlement/relay/` address task round | what a relayer got for a round |
+| `settlement/relayed/` address | what a relayer got for all rounds |
 
 All numbers take eight bytes, big-endian.
 """
@@ -18,6 +21,9 @@ TREASURY_KEY: Final = b"settlement/treasury"
 DUE_PREFIX: Final = b"settlement/due/"
 PENDING_PREFIX: Final = b"settlement/pending/"
 PAID_PREFIX: Final = b"settlement/paid/"
+CARRIED_PREFIX: Final = b"settlement/carried/"
+RELAY_PREFIX: Final = b"settlement/relay/"
+RELAYED_PREFIX: Final = b"settlement/relayed/"
 
 
 def _number(value: int) -> bytes:
@@ -37,3 +43,23 @@ def pending_key(task: int, round_number: int) -> bytes:
 def paid_key(task: int, round_number: int) -> bytes:
     """Return the key of what a round has paid."""
     return PAID_PREFIX + _number(task) + _number(round_number)
+
+
+def carried_prefix(task: int) -> bytes:
+    """Return the prefix of all deliveries that a task's next aggregated round has to pay."""
+    return CARRIED_PREFIX + _number(task)
+
+
+def relay_prefix(account: bytes) -> bytes:
+    """Return the prefix of what a relayer got, round by round."""
+    return RELAY_PREFIX + account
+
+
+def relay_key(account: bytes, task: int, round_number: int) -> bytes:
+    """Return the key of what a relayer got for a round."""
+    return relay_prefix(account) + _number(task) + _number(round_number)
+
+
+def relayed_key(account: bytes) -> bytes:
+    """Return the key of what a relayer got for all rounds."""
+    return RELAYED_PREFIX + account

@@ -14,6 +14,15 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Carried:
+    """What a relayer has delivered for a round before anybody else."""
+
+    account: bytes
+    packets: int
+    """Headers of checkpoints, and parts of their bodies."""
+
+
+@dataclass(frozen=True, slots=True)
 class PendingSettlement:
     """An aggregated round that is not settled yet."""
 
@@ -22,6 +31,9 @@ class PendingSettlement:
     """What the round pays out in all, in base units."""
 
     claims: tuple[Claim, ...]
+    """Sorted by account."""
+
+    carried: tuple[Carried, ...]
     """Sorted by account."""
 
 
@@ -35,11 +47,34 @@ class Payment:
 
 
 @dataclass(frozen=True, slots=True)
+class RelayPayment:
+    """What a relayer got for a round; a leaf of its settlement tree."""
+
+    account: bytes
+    packets: int
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
 class PaidSettlement:
-    """A settled round."""
+    """A settled round.  What neither participants nor relayers got of its budget went to the treasury."""
 
     payments: tuple[Payment, ...]
     """Sorted by account."""
 
+    relay_payments: tuple[RelayPayment, ...]
+    """Sorted by account."""
+
     paid: int
-    """Sum of the payments; the rest of the round's budget went to the treasury."""
+    """Sum of the payments."""
+
+    relay_paid: int
+    """Sum of the relay payments."""
+
+
+@dataclass(frozen=True, slots=True)
+class RelayEarning:
+    """What a relayer got, for one round or for all of them."""
+
+    packets: int
+    amount: int

@@ -120,6 +120,45 @@ def check_tokens(
     ]
 
 
+def get_relay_pay(chains: DemoChains) -> hub_query.GetRelayPayResponse:
+    """Return what the hub says that it has paid to the relayer."""
+    request = hub_query.GetRelayPayRequest(account=chains.localnet.key("relayer").public_key)
+    return chains.hub_connection.hub(lambda stub: stub.GetRelayPay(request, timeout=30.0))
+
+
+def check_relay_pay(
+    chains: DemoChains, task: int, rows: list[RoundRow], pay: hub_query.GetRelayPayResponse, earned: int
+) -> Check:
+    """Check that the relayer was paid for each expected packet once, and that this is what its balance grew by.
+
+    Expected are the headers of the checkpoints and the parts of their bodies.  The leaves of the settlements are those
+    that `check_rounds` has found under proven roots.
+    """
+    relayer = chains.localnet.key("relayer").public_key
+    expected = packets = amount = 0
+    for row in rows:
+        round_request = hub_query.GetRoundRequest(task=task, round=row.number, attempt=row.attempt)
+        found = chains.hub_connection.hub(partial(_get_round, round_request)).round
+        expected += sum(1 + shard.parts for shard in found.shards)
+        settlement_request = hub_query.GetSettlementRequest(task=task, round=row.number)
+        for leaf in chains.hub_connection.hub(partial(_get_settlement, settlement_request)).leaves:
+            if leaf.packets and leaf.account == relayer:
+                packets += leaf.packets
+                amount += leaf.amount
+    passed = (packets, amount) == (pay.packets, pay.amount) == (expected, earned)
+    detail = (
+        f"expected {expected} packets and {earned} tokens, got {packets} and {amount} in the settlements, "
+        f"{pay.packets} and {pay.amount} in total"
+    )
+    return Check(
+        "relayer's pay: every expected packet once, by the settlements' leaves",
+        "audit",
+        packets,
+        passed,
+        "" if passed else detail,
+    )
+
+
 def chain_checks(counts: dict[str, Counter[str]], chains: DemoChains, options: DemoOptions) -> list[Check]:
     """State what the chains verified, from their own events, and whether it is all that was expected."""
     hub = counts[chains.hub.name]

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 BUDGET: Final = 1_200_000
 """Tokens of the demo's task, in base units."""
 
+RELAY_FEE: Final = 100
+"""Tokens that the hub pays for each packet of a round to whoever delivers it first."""
+
 LEARNING_RATE: Final = "0.2"
 EPOCHS: Final = 3
 BATCH_SIZE: Final = 32
@@ -64,6 +67,9 @@ class RoundRow:
     update_bytes: int
     """Payloads of all updates."""
     paid: int
+    """To participants."""
+    relay_paid: int
+    """To the relayer."""
     seconds: float
     model_root: str
 
@@ -90,6 +96,8 @@ class DemoResult:
     checks: list[Check] = field(default_factory=list)
     balances_before: dict[str, int] = field(default_factory=dict)
     balances_after: dict[str, int] = field(default_factory=dict)
+    relay_pay: dict[str, int] = field(default_factory=dict)
+    """Packets that the relayer was paid for, and what it got for them."""
     model: dict[str, object] = field(default_factory=dict)
     """Root of the final model and the header that proves it."""
     timings: dict[str, float] = field(default_factory=dict)

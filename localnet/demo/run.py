@@ -13,9 +13,11 @@ import torch
 from localnet.demo.audit import (
     chain_checks,
     check_agreement,
+    check_relay_pay,
     check_rounds,
     check_tokens,
     count_events,
+    get_relay_pay,
     model_check,
 )
 from localnet.demo.chaos import Chaos
@@ -170,10 +172,14 @@ class Demo:
         result.balances_after = self._balances(chains)
         # The budget left the creator's balance when the task was created, before the balances were taken.
         before = {**result.balances_before, "escrow": BUDGET}
+        pay = get_relay_pay(chains)
+        result.relay_pay = {"packets": pay.packets, "amount": pay.amount}
+        earned = result.balances_after["relayer"] - result.balances_before["relayer"]
         result.checks = [
             model_check(proven, result.rows),
             *check_rounds(hub, chains, task, result.rows),
             *check_tokens(chains, before, result.balances_after, ended.escrow),
+            check_relay_pay(chains, task, result.rows, pay, earned),
             *[check_agreement(chain) for chain in chains.localnet.chains.values()],
             *chain_checks(
                 {chain.name: count_events(chain) for chain in chains.localnet.chains.values()},

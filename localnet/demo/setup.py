@@ -12,7 +12,15 @@ from abci_app.client import ChainConnection
 from abci_app.keyfile import save_key
 from abci_app.nodehome import save_config
 from abci_app.supervisor import child_environment
-from localnet.demo.options import BATCH_SIZE, BUDGET, EPOCHS, LEARNING_RATE, ROUND_SECONDS, Tamper
+from localnet.demo.options import (
+    BATCH_SIZE,
+    BUDGET,
+    EPOCHS,
+    LEARNING_RATE,
+    RELAY_FEE,
+    ROUND_SECONDS,
+    Tamper,
+)
 from localnet.errors import ChildFailed
 from localnet.keys import derive_key
 from localnet.manifest import parse_manifest
@@ -74,8 +82,8 @@ def build_manifest(options: DemoOptions) -> Manifest:
             "seed": f"gradchain demo {options.seed}",
             "base_port": 0,
             "validators": options.validators,
-            "accounts": {CREATOR: BUDGET, "faucet": BUDGET, "relayer": BUDGET},
-            "chains": [{"name": "hub", "kind": "hub"}, *shards],
+            "accounts": {CREATOR: BUDGET, "faucet": BUDGET},
+            "chains": [{"name": "hub", "kind": "hub", "params": {"relay_fee": RELAY_FEE}}, *shards],
         },
         "the demo's manifest",
     )

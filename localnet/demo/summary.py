@@ -61,6 +61,11 @@ def print_summary(console: Console, result: DemoResult) -> None:
         balances.add_row(name, f"{before:,}", f"{result.balances_after.get(name, 0):,}")
     console.print(balances)
 
+    relay_pay = result.relay_pay
+    console.print(
+        f"relayer      paid {relay_pay.get('amount', 0):,} for {relay_pay.get('packets', 0):,} packets "
+        "that it was the first to deliver"
+    )
     model = result.model
     console.print(f"model root   {model.get('root')}")
     console.print(

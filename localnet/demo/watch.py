@@ -154,6 +154,7 @@ class RoundWatch:
             ),
             update_bytes=updates * self._spec.parameters,
             paid=found.paid,
+            relay_paid=found.relay_paid,
             seconds=seconds,
             model_root=result.model_root.hex(),
         )

@@ -68,6 +68,12 @@ QUESTIONS: Final[dict[str, tuple[Message, ...]]] = {
     "/gradchain.hub.v1.HubService/GetSettlement": (
         hub_query.GetSettlementRequest(task=LARGEST, round=LARGEST),
     ),
+    "/gradchain.hub.v1.HubService/GetRelayPay": tuple(
+        hub_query.GetRelayPayRequest(
+            account=account, start_task=LARGEST, start_round=LARGEST, limit=LARGEST_SHORT
+        )
+        for account in ODD_BYTES
+    ),
     "/gradchain.hub.v1.HubService/GetCheckpoint": tuple(
         hub_query.GetCheckpointRequest(task=LARGEST, round=LARGEST, attempt=LARGEST_SHORT, shard=shard)
         for shard in ("", "\x00", "s" * 100_000)

@@ -8,11 +8,15 @@ import pytest
 from localnet.manifest import load_manifest
 from localnet.network import Localnet
 from tests.support.cli import Cli, fails
-from tests.support.hub import CREATOR, SUPPLY, participant_key
+from tests.support.hub import CREATOR, RELAYER, SUPPLY, make_spec, participant_key
+from tests.support.served import ServedHub
+from tests.support.shard_rounds import SHARD_CHAIN
 from tests.support.txs import build_key
 from tx.keys import format_address
+from wire.gradchain.hub.v1 import query_pb2
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.cli.conftest import Network
@@ -39,6 +43,61 @@ def test_the_account_is_that_of_the_key_if_none_is_named(online: Cli, creator: s
 
 def test_an_account_that_nobody_used_is_empty(online: Cli) -> None:
     assert online.json("account", "show", BOB)["balance"] == 0
+
+
+@pytest.fixture
+def paying(cli: Cli, tmp_path: Path) -> Iterator[tuple[Cli, ServedHub]]:
+    """A hub that has paid its relayer for two rounds of a task and one of another, and the command line on it."""
+    hub = ServedHub(tmp_path / "paying").open(relay_fee=7)
+    hub.add_shards(SHARD_CHAIN)
+    for rounds in (2, 1):
+        task = hub.create_task(make_spec(budget=10_000))
+        hub.register(task, 0, 1)
+        for _ in range(rounds):
+            hub.run_round(task)
+    yield Cli(cli.home, ("--hub", hub.host.address, "--timeout", "20")), hub
+    hub.host.close()
+
+
+def test_what_was_paid_for_packets_is_shown_by_round_with_totals(paying: tuple[Cli, ServedHub]) -> None:
+    cli, _ = paying
+    relayer = format_address(RELAYER.public_key)
+    view = cli.json("account", "relayed", relayer)
+    assert view == {
+        "address": relayer,
+        "packets": 6,
+        "amount": 42,
+        "rounds": [
+            {"task": task, "round": number, "packets": 2, "amount": 14}
+            for task, number in ((1, 1), (1, 2), (2, 1))
+        ],
+        "verified": False,
+    }
+    assert "42" in cli.text("account", "relayed", relayer)
+    assert cli.json("account", "show", relayer)["earned"] == 42
+    nobody = cli.json("account", "relayed", BOB)
+    assert (nobody["packets"], nobody["amount"], nobody["rounds"]) == (0, 0, [])
+
+
+def test_pay_for_packets_is_read_page_by_page_and_for_one_task(
+    paying: tuple[Cli, ServedHub], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli, hub = paying
+    monkeypatch.setattr("cli.accounts.PAGE", 1)
+    relayer = format_address(RELAYER.public_key)
+
+    def listed(*options: str) -> list[tuple[int, int]]:
+        rows = cli.json("account", "relayed", relayer, *options)["rounds"]
+        assert isinstance(rows, list)
+        return [(row["task"], row["round"]) for row in rows]
+
+    assert listed() == [(1, 1), (1, 2), (2, 1)]
+    assert listed("--task", "1") == [(1, 1), (1, 2)]
+    assert listed("--task", "2") == [(2, 1)]
+    assert listed("--task", "3") == []
+    same = query_pb2.GetRelayPayResponse(rounds=[query_pb2.RelayPay(task=1, round=1)])
+    hub.lies["GetRelayPay"] = lambda _: same
+    assert listed() == [(1, 1), (1, 1)]  # a node that repeats itself does not keep us for ever
 
 
 def test_a_transfer_moves_tokens(online: Cli, creator: str) -> None:

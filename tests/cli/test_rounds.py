@@ -55,7 +55,7 @@ def test_a_settled_round_has_a_proven_outcome_and_pay(online: Cli, network: Netw
     assert (view["status"], view["updates"], view["verified"]) == ("settled", 2, True)
     assert view["model_root"] != view["base_root"]
     assert view["settlement_root"]
-    assert view["paid"] == 500
+    assert (view["paid"], view["relay_paid"]) == (500, 0)
     text = online.text("round", "show", "--task", "1", "--round", "1")
     assert "complete" in text
     assert str(view["model_root"]) in text

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.localnet
 
+RELAY_FEE = 100
+"""That of the network `small`."""
+
 
 @pytest.fixture(scope="module")
 def played(network: SmallNetwork, tmp_path_factory: pytest.TempPathFactory) -> PlayedRound:
@@ -45,7 +48,11 @@ def test_a_round_by_hand_is_aggregated_from_all_updates(played: PlayedRound) -> 
     view = played.console.view("round", "show", *played.number, "--round", "1")
     assert (view["status"], view["attempt"], view["updates"]) == ("settled", 0, len(PARTICIPANTS))
     assert view["verified"] is True
-    assert int(str(view["paid"])) == 100_000
+    relay_paid = int(str(view["relay_paid"]))
+    assert int(str(view["paid"])) + relay_paid == 100_000
+    # Two headers, and two bodies of as many parts as the model is large.
+    assert relay_paid >= 4 * RELAY_FEE
+    assert relay_paid % RELAY_FEE == 0
     shards = view["shards"]
     assert isinstance(shards, list)
     assert {shard["status"] for shard in shards} == {"complete"}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from localnet.demo.options import BUDGET
+from localnet.demo.options import BUDGET, RELAY_FEE
 from tests.e2e.conftest import QUIET_ROUNDS
 from tests.support.e2e import DemoRun, require_good, require_kinds, run_demo
 
@@ -46,9 +46,21 @@ def test_the_budget_is_paid_out_and_no_token_appears(quiet_demo: DemoRun) -> Non
     after = quiet_demo.balances
     assert set(after) == set(before)
     assert sum(after.values()) - sum(before.values()) == BUDGET
-    assert sum(int(str(row["paid"])) for row in quiet_demo.items("rows")) == BUDGET
+    rows = quiet_demo.items("rows")
+    relayed = sum(int(str(row["relay_paid"])) for row in rows)
+    assert sum(int(str(row["paid"])) for row in rows) == BUDGET - relayed
     # under the rule `mean` all weigh the same, so all earn the same
-    assert {after[f"participant-{number}"] for number in range(PARTICIPANTS)} == {BUDGET // PARTICIPANTS}
+    each = (BUDGET - relayed) // PARTICIPANTS
+    assert {after[f"participant-{number}"] for number in range(PARTICIPANTS)} == {each}
+
+
+def test_the_relayer_is_paid_for_each_packet_once(quiet_demo: DemoRun) -> None:
+    pay = {name: int(str(value)) for name, value in quiet_demo.section("relay_pay").items()}
+    assert pay["packets"] > 2 * QUIET_ROUNDS
+    assert pay["amount"] == RELAY_FEE * pay["packets"]
+    before = int(str(quiet_demo.section("balances_before")["relayer"]))
+    assert quiet_demo.balances["relayer"] - before == pay["amount"]
+    assert f"paid {pay['amount']:,} for {pay['packets']} packets" in quiet_demo.done.stdout
 
 
 def test_the_last_round_ends_with_the_model_that_is_proven(quiet_demo: DemoRun) -> None:

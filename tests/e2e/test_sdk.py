@@ -33,4 +33,9 @@ def test_the_example_of_the_documentation_trains_a_module_of_its_own(network: Sm
     root = models.pop().removeprefix("model ")
     assert network.console.view("model", "verify", "--task", str(task))["root"] == root
     earned = [network.console.view("account", "show", f"example-{number}")["earned"] for number in range(2)]
-    assert earned == [450, 450]
+    # A round pays 300, of which relayers get at most 30: 7 for each header and body of two shards.
+    assert earned == [3 * 136, 3 * 136]
+    relayer = network.localnet.address("relayer")
+    assert network.console.view("account", "relayed", relayer, "--task", str(task))["rounds"] == [
+        {"task": task, "round": number, "packets": 4, "amount": 28} for number in (1, 2, 3)
+    ]

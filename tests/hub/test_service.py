@@ -28,7 +28,7 @@ class Node:
     """A hub in its second round whose service is served on a free port of this machine."""
 
     def __init__(self) -> None:
-        self.chain, self.task = start_training(2, 4)
+        self.chain, self.task = start_training(2, 4, params={"relay_fee": 1})
         self.chain.run_round(self.task)
         self.server = grpc.server(futures.ThreadPoolExecutor(max_workers=1))
         query_pb2_grpc.add_HubServiceServicer_to_server(HubServicer(lambda: self.chain.state), self.server)
@@ -48,9 +48,9 @@ def node() -> Iterator[Node]:
 
 def test_an_account_is_shown_with_what_it_has_earned(node: Node) -> None:
     answer = node.stub.GetAccount(query_pb2.GetAccountRequest(account=participant_key(0).public_key))
-    assert (answer.balance, answer.earned) == (125, 125)
+    assert (answer.balance, answer.earned) == (124, 124)
     answer = node.stub.GetAccount(query_pb2.GetAccountRequest(account=RELAYER.public_key))
-    assert (answer.balance, answer.earned) == (1_000, 0)
+    assert (answer.balance, answer.earned) == (1_004, 4)
 
 
 def test_a_task_is_shown(node: Node) -> None:
@@ -84,7 +84,7 @@ def test_a_round_is_found_by_number_or_as_the_newest(
 
 def test_a_settled_round_is_shown_with_result_and_pay(node: Node) -> None:
     shown = node.stub.GetRound(query_pb2.GetRoundRequest(task=1, round=1)).round
-    assert (shown.status, shown.paid) == (query_pb2.ROUND_STATUS_SETTLED, 500)
+    assert (shown.status, shown.paid, shown.relay_paid) == (query_pb2.ROUND_STATUS_SETTLED, 496, 4)
     assert shown.result.model_root == require_task(node.chain.state, 1).model.root
     assert len(shown.settlement_root) == 32
     assert [entry.updates for entry in shown.shards] == [2, 2]
@@ -120,7 +120,17 @@ def test_a_model_is_served(node: Node) -> None:
 
 def test_a_settlement_is_shown(node: Node) -> None:
     answer = node.stub.GetSettlement(query_pb2.GetSettlementRequest(task=1, round=1))
-    assert [leaf.amount for leaf in answer.leaves] == [125] * 4
+    assert [leaf.amount for leaf in answer.leaves] == [124] * 4 + [4]
+
+
+def test_pay_for_deliveries_is_shown(node: Node) -> None:
+    answer = node.stub.GetRelayPay(query_pb2.GetRelayPayRequest(account=RELAYER.public_key, start_task=1))
+    assert (answer.packets, answer.amount) == (4, 4)
+    assert [(entry.task, entry.round, entry.packets, entry.amount) for entry in answer.rounds] == [
+        (1, 1, 4, 4)
+    ]
+    later = query_pb2.GetRelayPayRequest(account=RELAYER.public_key, start_task=1, start_round=2)
+    assert list(node.stub.GetRelayPay(later).rounds) == []
 
 
 def test_shards_are_listed(node: Node) -> None:
@@ -147,6 +157,12 @@ REFUSALS: list[tuple[str, Call, str, int]] = [
     (
         "account",
         lambda stub: stub.GetAccount(query_pb2.GetAccountRequest(account=b"x")),
+        "INVALID_ARGUMENT",
+        1,
+    ),
+    (
+        "relayer",
+        lambda stub: stub.GetRelayPay(query_pb2.GetRelayPayRequest(account=b"x")),
         "INVALID_ARGUMENT",
         1,
     ),

@@ -16,6 +16,8 @@ from ibc.state import get_acknowledgement, get_commitment, has_receipt, put_clie
 from tests.support.ibc import SECOND_NS, SimulatedChain, make_members
 from tests.support.ibc_host import HostChain
 from tests.support.ibc_link import Link, make_payload
+from tests.support.txs import build_key
+from tx.keys import format_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,6 +103,14 @@ def test_a_packet_is_received_and_answered() -> None:
     assert ack is not None
     assert list(ack.app_acknowledgements) == [b"ack of one", b"ack of two"]
     assert kinds(link.shard) == [PacketEventKind.RECEIVE, PacketEventKind.WRITE_ACK]
+
+
+def test_the_application_is_told_who_brought_a_packet() -> None:
+    link = Link()
+    msg = link.recv_message(link.send(b"one", b"two"))
+    msg.signer = format_address(build_key(31).public_key)
+    link.recv(msg)
+    assert link.shard_app.relayers == [build_key(31).public_key] * 2
 
 
 def test_receiving_again_changes_nothing() -> None:

@@ -236,17 +236,22 @@ class HubChain:
             )
             self.must_send(AUTHORITY, message)
 
-    def post(self, shard: str, content: packet_pb2.ShardPacket, **changes: str) -> None:
+    def post(
+        self, shard: str, content: packet_pb2.ShardPacket, relayer: SigningKey = RELAYER, **changes: str
+    ) -> None:
         """Let a packet of a shard arrive in the next block."""
 
         def step(block: BlockContext, state: StateWriter) -> None:
-            self.acks.append(receive(block, state, self.clients[shard], content, **changes))
+            client_id = self.clients[shard]
+            self.acks.append(receive(block, state, client_id, content, relayer=relayer.public_key, **changes))
 
         self.inbox.append(step)
 
-    def deliver(self, shard: str, content: packet_pb2.ShardPacket, **changes: str) -> bytes:
+    def deliver(
+        self, shard: str, content: packet_pb2.ShardPacket, relayer: SigningKey = RELAYER, **changes: str
+    ) -> bytes:
         """Make a block with a packet of a shard, and return the answer to it."""
-        self.post(shard, content, **changes)
+        self.post(shard, content, relayer, **changes)
         self.block()
         return self.acks[-1]
 
@@ -327,10 +332,12 @@ class HubChain:
         self.services = Services(self.services.kzg)
 
 
-def body_message(part: ShardRound, parts: Sequence[tx_pb2.DataPart]) -> tx_pb2.MsgSubmitBody:
+def body_message(
+    part: ShardRound, parts: Sequence[tx_pb2.DataPart], submitter: SigningKey = RELAYER
+) -> tx_pb2.MsgSubmitBody:
     """Return the message that carries parts of a shard's body."""
     return tx_pb2.MsgSubmitBody(
-        submitter=RELAYER.public_key,
+        submitter=submitter.public_key,
         task=part.info.task,
         round=part.info.round,
         attempt=part.info.attempt,

@@ -30,6 +30,7 @@ def receive(
     client_id: str,
     content: packet_pb2.ShardPacket,
     *,
+    relayer: bytes,
     version: str = VERSION,
     encoding: str = ENCODING,
 ) -> bytes:
@@ -46,7 +47,7 @@ def receive(
     )
     overlay = Overlay(state)
     try:
-        ack = HubPort().on_recv(block, overlay, packet, payload)
+        ack = HubPort().on_recv(block, overlay, packet, payload, relayer)
     except AppError as error:
         return type(error).__name__.encode()
     overlay.merge()

@@ -33,11 +33,19 @@ class RecordingApp:
     """An application that records what happens to it, and refuses the payload `refuse` after it has written."""
 
     received: list[bytes] = field(default_factory=list)
+    relayers: list[bytes] = field(default_factory=list)
+    """Who brought each payload that was received."""
+
     answers: list[tuple[bytes, bytes]] = field(default_factory=list)
     returned: list[bytes] = field(default_factory=list)
 
     def on_recv(
-        self, ctx: HostContext, state: HostState, packet: packet_pb2.Packet, payload: packet_pb2.Payload
+        self,
+        ctx: HostContext,
+        state: HostState,
+        packet: packet_pb2.Packet,
+        payload: packet_pb2.Payload,
+        relayer: bytes,
     ) -> bytes:
         state.set(BULK, b"app/" + payload.value, b"received")
         ctx.emit("app_received", value=payload.value.hex())
@@ -46,6 +54,7 @@ class RecordingApp:
         if payload.value == b"say nothing":
             return b""
         self.received.append(payload.value)
+        self.relayers.append(relayer)
         return b"ack of " + payload.value
 
     def on_ack(

@@ -54,7 +54,12 @@ class ToyPort:
     refuses: set[int] = field(default_factory=set)
 
     def on_recv(
-        self, ctx: HostContext, state: HostState, packet: packet_pb2.Packet, payload: packet_pb2.Payload
+        self,
+        ctx: HostContext,
+        state: HostState,
+        packet: packet_pb2.Packet,
+        payload: packet_pb2.Payload,
+        relayer: bytes,
     ) -> bytes:
         if packet.sequence in self.refuses:
             raise ToyError("expected another packet")

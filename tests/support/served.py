@@ -258,9 +258,9 @@ class ServedHub(HubChain):
             self.outbox += [content for _, content in self.sent(outcome)]
         return outcome
 
-    def open(self) -> ServedHub:
-        """Start the chain and open its doors."""
-        self.start()
+    def open(self, **params: int) -> ServedHub:
+        """Start the chain, with parameters other than the defaults, and open its doors."""
+        self.start(**params)
         sink = Sink(self.host, self.block)
         services = common_services(self.host, sink, lambda: self.host.rpc_address)
         services.append(

@@ -251,7 +251,7 @@ def receive(
     )
     overlay = Overlay(state)
     try:
-        ack = ShardPort().on_recv(block, overlay, packet, payload)
+        ack = ShardPort().on_recv(block, overlay, packet, payload, AUTHORITY.public_key)
     except AppError as error:
         return type(error).__name__.encode()
     overlay.merge()

@@ -181,7 +181,7 @@ Global___RoundResult: _TypeAlias = RoundResult  # noqa: Y015
 
 @_typing.final
 class SettlementLeaf(_message.Message):
-    """SettlementLeaf is a leaf of a round's settlement tree."""
+    """SettlementLeaf is a leaf of a round's settlement tree: first those of participants, then those of relayers."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -191,12 +191,16 @@ class SettlementLeaf(_message.Message):
     ACCOUNT_FIELD_NUMBER: _builtins.int
     WEIGHT_FIELD_NUMBER: _builtins.int
     AMOUNT_FIELD_NUMBER: _builtins.int
+    PACKETS_FIELD_NUMBER: _builtins.int
     domain: _builtins.str
     task: _builtins.int
     round: _builtins.int
     account: _builtins.bytes
     weight: _builtins.int
+    """Of a participant; 0 in the leaf of a relayer."""
     amount: _builtins.int
+    packets: _builtins.int
+    """Deliveries for which a relayer is paid; 0 in the leaf of a participant."""
     def __init__(
         self,
         *,
@@ -206,10 +210,11 @@ class SettlementLeaf(_message.Message):
         account: _builtins.bytes = ...,
         weight: _builtins.int = ...,
         amount: _builtins.int = ...,
+        packets: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "amount", b"amount", "domain", b"domain", "round", b"round", "task", b"task", "weight", b"weight"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "amount", b"amount", "domain", b"domain", "packets", b"packets", "round", b"round", "task", b"task", "weight", b"weight"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

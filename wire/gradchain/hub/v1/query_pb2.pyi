@@ -38,6 +38,8 @@ class _TaskStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TaskStatus
     TASK_STATUS_COMPLETE: _TaskStatus.ValueType  # 4
     TASK_STATUS_FAILED: _TaskStatus.ValueType  # 5
     """Given up after too many failed attempts of a round; the rest of the budget went back to the creator."""
+    TASK_STATUS_CANCELLED: _TaskStatus.ValueType  # 6
+    """Taken back by its creator before its model was complete; the budget went back."""
 
 class TaskStatus(_TaskStatus, metaclass=_TaskStatusEnumTypeWrapper): ...
 
@@ -50,6 +52,8 @@ TASK_STATUS_TRAINING: TaskStatus.ValueType  # 3
 TASK_STATUS_COMPLETE: TaskStatus.ValueType  # 4
 TASK_STATUS_FAILED: TaskStatus.ValueType  # 5
 """Given up after too many failed attempts of a round; the rest of the budget went back to the creator."""
+TASK_STATUS_CANCELLED: TaskStatus.ValueType  # 6
+"""Taken back by its creator before its model was complete; the budget went back."""
 Global___TaskStatus: _TypeAlias = TaskStatus  # noqa: Y015
 
 class _RoundStatus:
@@ -223,10 +227,14 @@ class Round(_message.Message):
     RESULT_FIELD_NUMBER: _builtins.int
     SETTLEMENT_ROOT_FIELD_NUMBER: _builtins.int
     PAID_FIELD_NUMBER: _builtins.int
+    RELAY_PAID_FIELD_NUMBER: _builtins.int
     status: Global___RoundStatus.ValueType
     settlement_root: _builtins.bytes
     """Set when settled."""
     paid: _builtins.int
+    """To participants."""
+    relay_paid: _builtins.int
+    """To relayers."""
     @_builtins.property
     def info(self) -> _round_pb2.RoundInfo: ...
     @_builtins.property
@@ -244,10 +252,11 @@ class Round(_message.Message):
         result: _round_pb2.RoundResult | None = ...,
         settlement_root: _builtins.bytes = ...,
         paid: _builtins.int = ...,
+        relay_paid: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["info", b"info", "result", b"result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["info", b"info", "paid", b"paid", "result", b"result", "settlement_root", b"settlement_root", "shards", b"shards", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["info", b"info", "paid", b"paid", "relay_paid", b"relay_paid", "result", b"result", "settlement_root", b"settlement_root", "shards", b"shards", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -636,6 +645,95 @@ class GetSettlementResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetSettlementResponse: _TypeAlias = GetSettlementResponse  # noqa: Y015
+
+@_typing.final
+class GetRelayPayRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    START_TASK_FIELD_NUMBER: _builtins.int
+    START_ROUND_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    account: _builtins.bytes
+    start_task: _builtins.int
+    """First round to return, by task and round."""
+    start_round: _builtins.int
+    limit: _builtins.int
+    """0 means as many as one answer holds."""
+    def __init__(
+        self,
+        *,
+        account: _builtins.bytes = ...,
+        start_task: _builtins.int = ...,
+        start_round: _builtins.int = ...,
+        limit: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "limit", b"limit", "start_round", b"start_round", "start_task", b"start_task"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRelayPayRequest: _TypeAlias = GetRelayPayRequest  # noqa: Y015
+
+@_typing.final
+class RelayPay(_message.Message):
+    """RelayPay is what an account was paid for its deliveries when a round was settled."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_FIELD_NUMBER: _builtins.int
+    ROUND_FIELD_NUMBER: _builtins.int
+    PACKETS_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    task: _builtins.int
+    round: _builtins.int
+    packets: _builtins.int
+    amount: _builtins.int
+    def __init__(
+        self,
+        *,
+        task: _builtins.int = ...,
+        round: _builtins.int = ...,
+        packets: _builtins.int = ...,
+        amount: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "packets", b"packets", "round", b"round", "task", b"task"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RelayPay: _TypeAlias = RelayPay  # noqa: Y015
+
+@_typing.final
+class GetRelayPayResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PACKETS_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    ROUNDS_FIELD_NUMBER: _builtins.int
+    packets: _builtins.int
+    """Of all rounds."""
+    amount: _builtins.int
+    @_builtins.property
+    def rounds(self) -> _containers.RepeatedCompositeFieldContainer[Global___RelayPay]:
+        """By task and round."""
+
+    def __init__(
+        self,
+        *,
+        packets: _builtins.int = ...,
+        amount: _builtins.int = ...,
+        rounds: _abc.Iterable[Global___RelayPay] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "packets", b"packets", "rounds", b"rounds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRelayPayResponse: _TypeAlias = GetRelayPayResponse  # noqa: Y015
 
 @_typing.final
 class ListShardsRequest(_message.Message):

@@ -75,6 +75,11 @@ class HubServiceStub(object):
                 request_serializer=gradchain_dot_hub_dot_v1_dot_query__pb2.GetSettlementRequest.SerializeToString,
                 response_deserializer=gradchain_dot_hub_dot_v1_dot_query__pb2.GetSettlementResponse.FromString,
                 _registered_method=True)
+        self.GetRelayPay = channel.unary_unary(
+                '/gradchain.hub.v1.HubService/GetRelayPay',
+                request_serializer=gradchain_dot_hub_dot_v1_dot_query__pb2.GetRelayPayRequest.SerializeToString,
+                response_deserializer=gradchain_dot_hub_dot_v1_dot_query__pb2.GetRelayPayResponse.FromString,
+                _registered_method=True)
         self.ListShards = channel.unary_unary(
                 '/gradchain.hub.v1.HubService/ListShards',
                 request_serializer=gradchain_dot_hub_dot_v1_dot_query__pb2.ListShardsRequest.SerializeToString,
@@ -144,6 +149,12 @@ class HubServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetRelayPay(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListShards(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -204,6 +215,11 @@ def add_HubServiceServicer_to_server(servicer, server):
                     servicer.GetSettlement,
                     request_deserializer=gradchain_dot_hub_dot_v1_dot_query__pb2.GetSettlementRequest.FromString,
                     response_serializer=gradchain_dot_hub_dot_v1_dot_query__pb2.GetSettlementResponse.SerializeToString,
+            ),
+            'GetRelayPay': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRelayPay,
+                    request_deserializer=gradchain_dot_hub_dot_v1_dot_query__pb2.GetRelayPayRequest.FromString,
+                    response_serializer=gradchain_dot_hub_dot_v1_dot_query__pb2.GetRelayPayResponse.SerializeToString,
             ),
             'ListShards': grpc.unary_unary_rpc_method_handler(
                     servicer.ListShards,
@@ -438,6 +454,33 @@ class HubService(object):
             '/gradchain.hub.v1.HubService/GetSettlement',
             gradchain_dot_hub_dot_v1_dot_query__pb2.GetSettlementRequest.SerializeToString,
             gradchain_dot_hub_dot_v1_dot_query__pb2.GetSettlementResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRelayPay(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gradchain.hub.v1.HubService/GetRelayPay',
+            gradchain_dot_hub_dot_v1_dot_query__pb2.GetRelayPayRequest.SerializeToString,
+            gradchain_dot_hub_dot_v1_dot_query__pb2.GetRelayPayResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,7 @@ class HubServiceStub:
     GetAssignment: _grpc.UnaryUnaryMultiCallable[_query_pb2.GetAssignmentRequest, _query_pb2.GetAssignmentResponse]
     GetModelChunks: _grpc.UnaryUnaryMultiCallable[_query_pb2.GetModelChunksRequest, _query_pb2.GetModelChunksResponse]
     GetSettlement: _grpc.UnaryUnaryMultiCallable[_query_pb2.GetSettlementRequest, _query_pb2.GetSettlementResponse]
+    GetRelayPay: _grpc.UnaryUnaryMultiCallable[_query_pb2.GetRelayPayRequest, _query_pb2.GetRelayPayResponse]
     ListShards: _grpc.UnaryUnaryMultiCallable[_query_pb2.ListShardsRequest, _query_pb2.ListShardsResponse]
     GetCheckpoint: _grpc.UnaryUnaryMultiCallable[_query_pb2.GetCheckpointRequest, _query_pb2.GetCheckpointResponse]
     GetSupply: _grpc.UnaryUnaryMultiCallable[_query_pb2.GetSupplyRequest, _query_pb2.GetSupplyResponse]
@@ -58,6 +59,7 @@ class HubServiceAsyncStub(HubServiceStub):
     GetAssignment: _aio.UnaryUnaryMultiCallable[_query_pb2.GetAssignmentRequest, _query_pb2.GetAssignmentResponse]  # type: ignore[assignment]
     GetModelChunks: _aio.UnaryUnaryMultiCallable[_query_pb2.GetModelChunksRequest, _query_pb2.GetModelChunksResponse]  # type: ignore[assignment]
     GetSettlement: _aio.UnaryUnaryMultiCallable[_query_pb2.GetSettlementRequest, _query_pb2.GetSettlementResponse]  # type: ignore[assignment]
+    GetRelayPay: _aio.UnaryUnaryMultiCallable[_query_pb2.GetRelayPayRequest, _query_pb2.GetRelayPayResponse]  # type: ignore[assignment]
     ListShards: _aio.UnaryUnaryMultiCallable[_query_pb2.ListShardsRequest, _query_pb2.ListShardsResponse]  # type: ignore[assignment]
     GetCheckpoint: _aio.UnaryUnaryMultiCallable[_query_pb2.GetCheckpointRequest, _query_pb2.GetCheckpointResponse]  # type: ignore[assignment]
     GetSupply: _aio.UnaryUnaryMultiCallable[_query_pb2.GetSupplyRequest, _query_pb2.GetSupplyResponse]  # type: ignore[assignment]
@@ -120,6 +122,13 @@ class HubServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _query_pb2.GetSettlementRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_query_pb2.GetSettlementResponse, _abc.Awaitable[_query_pb2.GetSettlementResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def GetRelayPay(
+        self,
+        request: _query_pb2.GetRelayPayRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_query_pb2.GetRelayPayResponse, _abc.Awaitable[_query_pb2.GetRelayPayResponse]]: ...
 
     @_abc_1.abstractmethod
     def ListShards(

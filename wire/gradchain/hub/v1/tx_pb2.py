@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from wire.gradchain.fl.v1 import task_pb2 as gradchain_dot_fl_dot_v1_dot_task__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19gradchain/hub/v1/tx.proto\x12\x10gradchain.hub.v1\x1a\x1agradchain/fl/v1/task.proto\"7\n\x0bMsgTransfer\x12\x0c\n\x04\x66rom\x18\x01 \x01(\x0c\x12\n\n\x02to\x18\x02 \x01(\x0c\x12\x0e\n\x06\x61mount\x18\x03 \x01(\x04\"]\n\rMsgCreateTask\x12\x0f\n\x07\x63reator\x18\x01 \x01(\x0c\x12\'\n\x04spec\x18\x02 \x01(\x0b\x32\x19.gradchain.fl.v1.TaskSpec\x12\x12\n\nmodel_root\x18\x03 \x01(\x0c\"#\n\x13MsgCreateTaskResult\x12\x0c\n\x04task\x18\x01 \x01(\x04\"Z\n\x0eMsgUploadModel\x12\x0f\n\x07\x63reator\x18\x01 \x01(\x0c\x12\x0c\n\x04task\x18\x02 \x01(\x04\x12)\n\x05parts\x18\x03 \x03(\x0b\x32\x1a.gradchain.hub.v1.DataPart\"5\n\x08\x44\x61taPart\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x0c\n\x04path\x18\x03 \x03(\x0c\";\n\x16MsgRegisterParticipant\x12\x13\n\x0bparticipant\x18\x01 \x01(\x0c\x12\x0c\n\x04task\x18\x02 \x01(\x04\"J\n\x10MsgRegisterShard\x12\x11\n\tauthority\x18\x01 \x01(\x0c\x12\x10\n\x08\x63hain_id\x18\x02 \x01(\t\x12\x11\n\tclient_id\x18\x03 \x01(\t\"\x8a\x01\n\rMsgSubmitBody\x12\x11\n\tsubmitter\x18\x01 \x01(\x0c\x12\x0c\n\x04task\x18\x02 \x01(\x04\x12\r\n\x05round\x18\x03 \x01(\x04\x12\x0f\n\x07\x61ttempt\x18\x04 \x01(\r\x12\r\n\x05shard\x18\x05 \x01(\t\x12)\n\x05parts\x18\x06 \x03(\x0b\x32\x1a.gradchain.hub.v1.DataPartb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19gradchain/hub/v1/tx.proto\x12\x10gradchain.hub.v1\x1a\x1agradchain/fl/v1/task.proto\"7\n\x0bMsgTransfer\x12\x0c\n\x04\x66rom\x18\x01 \x01(\x0c\x12\n\n\x02to\x18\x02 \x01(\x0c\x12\x0e\n\x06\x61mount\x18\x03 \x01(\x04\"]\n\rMsgCreateTask\x12\x0f\n\x07\x63reator\x18\x01 \x01(\x0c\x12\'\n\x04spec\x18\x02 \x01(\x0b\x32\x19.gradchain.fl.v1.TaskSpec\x12\x12\n\nmodel_root\x18\x03 \x01(\x0c\"#\n\x13MsgCreateTaskResult\x12\x0c\n\x04task\x18\x01 \x01(\x04\"Z\n\x0eMsgUploadModel\x12\x0f\n\x07\x63reator\x18\x01 \x01(\x0c\x12\x0c\n\x04task\x18\x02 \x01(\x04\x12)\n\x05parts\x18\x03 \x03(\x0b\x32\x1a.gradchain.hub.v1.DataPart\".\n\rMsgCancelTask\x12\x0f\n\x07\x63reator\x18\x01 \x01(\x0c\x12\x0c\n\x04task\x18\x02 \x01(\x04\"5\n\x08\x44\x61taPart\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x0c\n\x04path\x18\x03 \x03(\x0c\";\n\x16MsgRegisterParticipant\x12\x13\n\x0bparticipant\x18\x01 \x01(\x0c\x12\x0c\n\x04task\x18\x02 \x01(\x04\"J\n\x10MsgRegisterShard\x12\x11\n\tauthority\x18\x01 \x01(\x0c\x12\x10\n\x08\x63hain_id\x18\x02 \x01(\t\x12\x11\n\tclient_id\x18\x03 \x01(\t\"\x8a\x01\n\rMsgSubmitBody\x12\x11\n\tsubmitter\x18\x01 \x01(\x0c\x12\x0c\n\x04task\x18\x02 \x01(\x04\x12\r\n\x05round\x18\x03 \x01(\x04\x12\x0f\n\x07\x61ttempt\x18\x04 \x01(\r\x12\r\n\x05shard\x18\x05 \x01(\t\x12)\n\x05parts\x18\x06 \x03(\x0b\x32\x1a.gradchain.hub.v1.DataPartb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,12 +40,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MSGCREATETASKRESULT']._serialized_end=262
   _globals['_MSGUPLOADMODEL']._serialized_start=264
   _globals['_MSGUPLOADMODEL']._serialized_end=354
-  _globals['_DATAPART']._serialized_start=356
-  _globals['_DATAPART']._serialized_end=409
-  _globals['_MSGREGISTERPARTICIPANT']._serialized_start=411
-  _globals['_MSGREGISTERPARTICIPANT']._serialized_end=470
-  _globals['_MSGREGISTERSHARD']._serialized_start=472
-  _globals['_MSGREGISTERSHARD']._serialized_end=546
-  _globals['_MSGSUBMITBODY']._serialized_start=549
-  _globals['_MSGSUBMITBODY']._serialized_end=687
+  _globals['_MSGCANCELTASK']._serialized_start=356
+  _globals['_MSGCANCELTASK']._serialized_end=402
+  _globals['_DATAPART']._serialized_start=404
+  _globals['_DATAPART']._serialized_end=457
+  _globals['_MSGREGISTERPARTICIPANT']._serialized_start=459
+  _globals['_MSGREGISTERPARTICIPANT']._serialized_end=518
+  _globals['_MSGREGISTERSHARD']._serialized_start=520
+  _globals['_MSGREGISTERSHARD']._serialized_end=594
+  _globals['_MSGSUBMITBODY']._serialized_start=597
+  _globals['_MSGSUBMITBODY']._serialized_end=735
 # @@protoc_insertion_point(module_scope)

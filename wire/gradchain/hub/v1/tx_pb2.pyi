@@ -124,6 +124,30 @@ class MsgUploadModel(_message.Message):
 Global___MsgUploadModel: _TypeAlias = MsgUploadModel  # noqa: Y015
 
 @_typing.final
+class MsgCancelTask(_message.Message):
+    """MsgCancelTask takes a task back that still waits for its model; its budget returns. Signer: creator."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CREATOR_FIELD_NUMBER: _builtins.int
+    TASK_FIELD_NUMBER: _builtins.int
+    creator: _builtins.bytes
+    task: _builtins.int
+    def __init__(
+        self,
+        *,
+        creator: _builtins.bytes = ...,
+        task: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["creator", b"creator", "task", b"task"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MsgCancelTask: _TypeAlias = MsgCancelTask  # noqa: Y015
+
+@_typing.final
 class DataPart(_message.Message):
     """DataPart is one part of content-addressed bytes, with its audit path to the root."""
 
