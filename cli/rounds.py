@@ -13,7 +13,7 @@ from cli.names import round_status, shard_round_status, task_status
 from cli.options import task_option, with_network
 from cli.output import show, show_line
 from cli.params import ATTEMPT, ROUND
-from participant.tasks import get_task
+from participant.tasks import ENDED, get_task
 from wire.gradchain.hub.v1 import query_pb2
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 POLL_S: Final = 0.5
 
-_ENDED: Final = (query_pb2.TASK_STATUS_COMPLETE, query_pb2.TASK_STATUS_FAILED)
 _AGGREGATED: Final = (query_pb2.ROUND_STATUS_AGGREGATED, query_pb2.ROUND_STATUS_SETTLED)
 
 
@@ -197,7 +196,7 @@ def watch_rounds(session: Session, task_number: int, until: int | None) -> Itera
             if number == first and found.status == query_pb2.ROUND_STATUS_SETTLED:
                 seen.pop(number)
                 first = number + 1
-        if task.status in _ENDED and (first > task.round or task.status == query_pb2.TASK_STATUS_FAILED):
+        if task.status in ENDED and (first > task.round or task.status == query_pb2.TASK_STATUS_FAILED):
             return
         time.sleep(POLL_S)
 

@@ -16,6 +16,7 @@ from cli.params import TASK
 from cli.taskfile import read_spec
 from cli.weights import describe_weights, draw_weights, read_weights
 from participant.tasks import (
+    cancel_task,
     create_task,
     encode_initial,
     get_task,
@@ -128,6 +129,17 @@ class CreatedView:
     budget: int
 
 
+@dataclass(frozen=True, slots=True)
+class CancelledView:
+    """A task that was taken back."""
+
+    task: int
+    status: str
+    creator: str
+    refund: int
+    """What went back to the creator."""
+
+
 def describe_task(task: query_pb2.Task) -> TaskView:
     """Return the view of a task."""
     spec = task.spec
@@ -212,7 +224,8 @@ def create_command(session: Session, file: Path, model: Path | None, seed: int |
         task = wait_until_open(hub, number)
     except (AppError, KeyboardInterrupt):
         click.echo(
-            f"note: task {number} exists and waits for its model: `gradchain task upload` sends the rest",
+            f"note: task {number} exists and waits for its model: `gradchain task upload` sends the rest, "
+            "`gradchain task cancel` takes it back",
             err=True,
         )
         raise
@@ -236,6 +249,21 @@ def upload_command(session: Session, file: Path, number: int, model: Path | None
     check_uploadable(get_task(hub, number), root)
     upload_model(hub, session.hub_chain_id(), session.key(), number, encoded)
     show(_describe_created(wait_until_open(hub, number), encoded), as_json=session.as_json)
+
+
+@task_group.command("cancel")
+@click.argument("task", type=TASK)
+@with_key
+def cancel_command(session: Session, task: int) -> None:
+    """Take back a task of --key that still waits for its model.
+
+    Its budget returns to the account of --key. A task that takes participants runs to its end instead.
+    """
+    hub = session.hub()
+    cancel_task(hub, session.hub_chain_id(), session.key(), task)
+    found = get_task(hub, task)
+    view = CancelledView(task, task_status(found.status), format_address(found.creator), found.spec.budget)
+    show(view, as_json=session.as_json)
 
 
 def load_task(

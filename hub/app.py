@@ -19,7 +19,7 @@ from hub.rounds.hooks import advance_rounds
 from hub.rounds.port import HubPort
 from hub.settlement.hooks import settle_rounds
 from hub.settlement.state import init_treasury
-from hub.tasks.handlers import CREATE_TASK, REGISTER_PARTICIPANT
+from hub.tasks.handlers import CANCEL_TASK, CREATE_TASK, REGISTER_PARTICIPANT
 from ibc.clients import init_genesis as init_ibc
 from ibc.ports import HUB_PORT
 from ibc.relay_rules import check_not_redundant
@@ -40,6 +40,7 @@ def build_hub_app() -> AppDefinition:
         handlers=build_handler_table(
             TRANSFER,
             CREATE_TASK,
+            CANCEL_TASK,
             UPLOAD_MODEL,
             REGISTER_PARTICIPANT,
             REGISTER_SHARD,

@@ -12,6 +12,7 @@ HubError
 |- AlreadyRegistered       the participant is registered for the task
 |- TaskFull                the task has as many participants as a task may have
 |- NotCreator              only the creator of a task may do that
+|- TaskNotUploading        the task no longer waits for its model
 |- UnknownChunk            a chunk of no model that is kept
 |- WrongChunk              a chunk of another size than its index asks for
 |- NotAuthority            only the authority of the genesis may do that
@@ -104,6 +105,16 @@ class NotCreator(HubError):
 
     CODE: ClassVar[int] = 24
     CURE: ClassVar[str] = "Sign with the key of the task's creator."
+
+
+class TaskNotUploading(HubError):
+    """The task no longer waits for its model: it takes participants already, or it has ended."""
+
+    CODE: ClassVar[int] = 25
+    CURE: ClassVar[str] = (
+        "Look at the task (`gradchain task show`): one that takes participants runs to its end, and what no round "
+        "has earned comes back then."
+    )
 
 
 class UnknownChunk(HubError):

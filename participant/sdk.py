@@ -27,6 +27,7 @@ from abci_app.grpc_errors import RemoteError
 from aggregation.model import to_float
 from participant.errors import NotAssigned, UnverifiedData, UpdateRefused
 from participant.journal import Identity, ParticipantJournal
+from participant.tasks import ENDED
 from participant.tensors import check_tensors, load_vector, to_vector
 from participant.updates import Assignment, make_update
 from tx.keys import format_address
@@ -191,7 +192,7 @@ class Participant:
         done = (0, -1)
         while last_round is None or done[0] < last_round:
             task = self._await_hub(lambda: self.hub.get_task(self.task))
-            if task.status in (hub_query.TASK_STATUS_COMPLETE, hub_query.TASK_STATUS_FAILED):
+            if task.status in ENDED:
                 return
             if task.status != hub_query.TASK_STATUS_TRAINING or (task.round, task.attempt) <= done:
                 time.sleep(POLL_S)

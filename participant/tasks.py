@@ -35,6 +35,13 @@ CHUNKS_A_TX: Final = 40
 PAGE: Final = 100
 SECOND_NS: Final = 1_000_000_000
 
+ENDED: Final = (
+    query_pb2.TASK_STATUS_COMPLETE,
+    query_pb2.TASK_STATUS_FAILED,
+    query_pb2.TASK_STATUS_CANCELLED,
+)
+"""Statuses of tasks that open no more rounds."""
+
 START_SCALE: Final = 10
 MAX_STALENESS: Final = 2
 MAX_ATTEMPTS: Final = 3
@@ -152,6 +159,18 @@ def create_task(
     if not number:
         raise UnverifiedData(f"expected the number of the new task, got the data {outcome.data[:64].hex()!r}")
     return number
+
+
+def cancel_task(connection: ChainConnection, chain_id: str, key: SigningKey, task: int) -> None:
+    """Take back a task of the key that still waits for its model; its budget returns.
+
+    Raises:
+      RemoteError: the hub refused.
+      NodeUnavailable: no node answered.
+
+    """
+    message = tx_pb2.MsgCancelTask(creator=key.public_key, task=task)
+    connection.send(chain_id, [message], [key])
 
 
 def upload_model(

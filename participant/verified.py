@@ -381,7 +381,8 @@ class VerifiedHub:
             found = self.get_task(task)
         except RemoteError:
             return None
-        return None if found.status == hub_query.TASK_STATUS_UPLOADING else found.model_root
+        without = (hub_query.TASK_STATUS_UPLOADING, hub_query.TASK_STATUS_CANCELLED)
+        return None if found.status in without else found.model_root
 
     def prove_round_result(self, result: round_pb2.RoundResult) -> ProvenValue:
         """Prove that a round had this result."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from abci_app.definition import MessageHandler
 from aggregation.merkle import verify_merkle_path
 from hub.checks import check_address, check_parts, part_bytes, part_count
-from hub.errors import NotCreator, WrongChunk
+from hub.errors import NotCreator, TaskNotUploading, WrongChunk
 from hub.models.events import emit_chunks_added
 from hub.models.state import add_chunk, count_chunks, has_chunk, is_complete
 from hub.tasks.lifecycle import begin_registering
@@ -44,13 +44,15 @@ def handle_upload_model(ctx: TxContext, state: StateWriter, message: tx_pb2.MsgU
     can be repeated until it is known to have worked.
 
     Raises:
-      TaskNotFound, NotCreator, WrongChunk: as their names say.
+      TaskNotFound, NotCreator, TaskNotUploading, WrongChunk: as their names say.
       MerklePathError: a chunk is not part of the model that the task names.
 
     """
     task = require_task(state, message.task)
     if message.creator != task.creator:
         raise NotCreator(f"expected the creator of task {task.number}, got another account")
+    if task.status is TaskStatus.CANCELLED:
+        raise TaskNotUploading("expected a task that waits for its model, got one that is cancelled")
     if task.status is not TaskStatus.UPLOADING:
         return
     for part in message.parts:

@@ -28,5 +28,5 @@ def emit_participant_registered(ctx: Emitter, task: int, participant: bytes) -> 
 
 
 def emit_task_ended(ctx: Emitter, task: TaskRecord, refund: int) -> None:
-    """Tell that a task is complete or has failed, and what went back to its creator."""
+    """Tell that a task is complete, has failed or was cancelled, and what went back to its creator."""
     ctx.emit("task_ended", task=str(task.number), status=task.status.name.lower(), refund=str(refund))

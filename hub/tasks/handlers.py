@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from abci_app.definition import MessageHandler
 from hub.accounts.state import check_balance, move_to_escrow
 from hub.checks import check_address, check_hash
-from hub.errors import AlreadyRegistered, InvalidField, TaskClosed, TaskFull
+from hub.errors import AlreadyRegistered, InvalidField, NotCreator, TaskClosed, TaskFull, TaskNotUploading
 from hub.models.keys import model_address
-from hub.models.state import is_complete, reference_model
+from hub.models.state import is_complete, reference_model, release_model
 from hub.params import get_params
 from hub.schedule import wake
 from hub.tasks.events import emit_participant_registered, emit_task_created
-from hub.tasks.lifecycle import begin_registering
+from hub.tasks.lifecycle import begin_registering, end_task
 from hub.tasks.state import (
     add_participant,
     add_task,
@@ -112,6 +112,39 @@ def _check_within_params(spec: task_pb2.TaskSpec, params: HubParams) -> None:
         )
 
 
+def list_cancelling_creators(message: tx_pb2.MsgCancelTask) -> tuple[bytes, ...]:
+    """Return the creator."""
+    return (message.creator,)
+
+
+def check_cancel_task(message: tx_pb2.MsgCancelTask) -> None:
+    """Check the fields of a cancellation.
+
+    Raises:
+      InvalidField: that is no address.
+
+    """
+    check_address("creator", message.creator)
+
+
+def handle_cancel_task(ctx: TxContext, state: StateWriter, message: tx_pb2.MsgCancelTask) -> None:
+    """End a task whose model was never uploaded: the budget goes back, and what there is of the model goes.
+
+    Raises:
+      TaskNotFound, NotCreator, TaskNotUploading: as their names say.
+
+    """
+    task = require_task(state, message.task)
+    if message.creator != task.creator:
+        raise NotCreator(f"expected the creator of task {task.number}, got another account")
+    if task.status is not TaskStatus.UPLOADING:
+        raise TaskNotUploading(
+            f"expected a task that waits for its model, got one that is {task.status.name.lower()}"
+        )
+    release_model(state, task.model)
+    put_task(state, end_task(ctx, state, task, TaskStatus.CANCELLED))
+
+
 def list_registering_participants(message: tx_pb2.MsgRegisterParticipant) -> tuple[bytes, ...]:
     """Return the participant."""
     return (message.participant,)
@@ -160,6 +193,9 @@ def handle_register_participant(
 
 
 CREATE_TASK = MessageHandler(tx_pb2.MsgCreateTask, list_creators, check_create_task, handle_create_task)
+CANCEL_TASK = MessageHandler(
+    tx_pb2.MsgCancelTask, list_cancelling_creators, check_cancel_task, handle_cancel_task
+)
 REGISTER_PARTICIPANT = MessageHandler(
     tx_pb2.MsgRegisterParticipant,
     list_registering_participants,

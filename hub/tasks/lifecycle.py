@@ -27,7 +27,8 @@ def begin_registering(ctx: Emitter, state: StateWriter, task: TaskRecord) -> Tas
 def end_task(ctx: Emitter, state: StateWriter, task: TaskRecord, status: TaskStatus) -> TaskRecord:
     """Return the task after its end.  What no aggregated round has a claim to goes back to the creator.
 
-    Of a task that is complete, every round has claimed its share; of one that has failed, some have not.
+    Of a task that is complete, every round has claimed its share; of one that has failed, some have not; of one that
+    was cancelled, none has.
     """
     refund = task.escrow - task.reserved
     release_escrow(state, task.creator, refund)

@@ -26,6 +26,9 @@ class TaskStatus(IntEnum):
     FAILED = 5
     """Given up after too many attempts of one round."""
 
+    CANCELLED = 6
+    """Taken back by its creator while it waited for its model."""
+
 
 @dataclass(frozen=True, slots=True)
 class TaskRecord:

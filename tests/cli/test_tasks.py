@@ -221,6 +221,35 @@ def test_an_interrupted_upload_is_finished_later(
     fails(again, 1, "got one that is registering")
 
 
+def test_a_task_whose_model_never_came_is_taken_back(
+    online: Cli, creator: str, spec_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(tasks, "upload_model", _raise_unavailable)
+        result = online.on("task", "create", str(spec_file), "--key", creator)
+    assert "`gradchain task cancel` takes it back" in result.stderr
+    address = format_address(CREATOR.public_key)
+    expected = {"task": 1, "status": "cancelled", "creator": address, "refund": 100}
+    assert online.json("task", "cancel", "1", "--key", creator) == expected
+    assert online.json("account", "show", creator)["balance"] == SUPPLY - 1_000
+    assert online.json("task", "show", "1")["status"] == "cancelled"
+    fails(online.on("task", "cancel", "1", "--key", creator), 1, "[hub/25]")
+    fails(
+        online.on("task", "upload", str(spec_file), "--task", "1", "--key", creator), 1, "that is cancelled"
+    )
+    lines = online.text("round", "watch", "--task", "1").splitlines()
+    assert lines == []
+
+
+def test_a_task_that_takes_participants_is_not_taken_back(
+    online: Cli, creator: str, alice: str, spec_file: Path
+) -> None:
+    online.text("task", "create", str(spec_file), "--key", creator)
+    fails(online.on("task", "cancel", "1", "--key", creator), 1, "[hub/25]")
+    fails(online.on("task", "cancel", "1", "--key", alice), 1, "[hub/24]")
+    fails(online.on("task", "cancel", "9", "--key", creator), 1, "[hub/20]")
+
+
 def _raise_unavailable(*_: object) -> None:
     raise NodeUnavailable("gone")
 

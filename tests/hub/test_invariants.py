@@ -15,8 +15,11 @@ from hub.registry.state import get_shard, list_shards
 from hub.rounds.keys import AGGREGATE_PREFIX, PART_PREFIX, TAIL_PREFIX, TALLY_PREFIX
 from hub.rounds.state import get_info, get_round, get_shard_round
 from hub.rounds.types import RoundStatus, ShardStatus
-from hub.settlement.keys import DUE_PREFIX, PENDING_PREFIX
-from hub.tasks.state import count_tasks, require_task
+from hub.settlement.keys import CARRIED_PREFIX, DUE_PREFIX, PENDING_PREFIX
+from hub.settlement.payout import RELAY_PART, share_of_round
+from hub.settlement.relays import get_relay_total
+from hub.settlement.state import get_paid
+from hub.tasks.state import count_tasks, get_spec, require_task
 from hub.tasks.types import TaskStatus
 from ibc.packet import ERROR_ACK
 from tests.support.federation import (
@@ -24,6 +27,7 @@ from tests.support.federation import (
     ShardRound,
     draw_update,
     make_checkpoint,
+    make_parts,
     make_updates,
     seal,
 )
@@ -37,7 +41,7 @@ from tests.support.hub import (
     make_spec,
     participant_key,
 )
-from tests.support.txs import SECOND_NS
+from tests.support.txs import SECOND_NS, build_key
 from tx.paths import model_root_key
 from wire.gradchain.fl.v1 import task_pb2
 from wire.gradchain.hub.v1 import tx_pb2
@@ -47,7 +51,9 @@ if TYPE_CHECKING:
 
 SHARDS = ("shard-1", "shard-2", "shard-3")
 PARAMETERS = 12
-ENDED = {TaskStatus.COMPLETE, TaskStatus.FAILED}
+ENDED = {TaskStatus.COMPLETE, TaskStatus.FAILED, TaskStatus.CANCELLED}
+WITHOUT_MODEL = {TaskStatus.UPLOADING, TaskStatus.CANCELLED}
+RELAYERS = (RELAYER, build_key(905))
 RULES = {
     "mean": task_pb2.Rule(mean=task_pb2.RuleMean()),
     "median": task_pb2.Rule(norm_clip=task_pb2.RuleNormClip(tau=0)),
@@ -58,14 +64,21 @@ RULES = {
 class HubMachine(RuleBasedStateMachine):
     """A hub with a few tasks and shards of all characters."""
 
-    @initialize(window_s=st.sampled_from([0, 0, 70]), limit=st.integers(1, 3), tasks=st.integers(1, 16))
-    def start(self, window_s: int, limit: int, tasks: int) -> None:
+    @initialize(
+        window_s=st.sampled_from([0, 0, 70]),
+        limit=st.integers(1, 3),
+        tasks=st.integers(1, 16),
+        fee=st.sampled_from([0, 1, 3, 2**63 - 1]),
+    )
+    def start(self, window_s: int, limit: int, tasks: int, fee: int) -> None:
         self.chain = HubChain().start(
             challenge_window_ns=window_s * SECOND_NS,
             missing_limit=limit,
             tasks_per_block=tasks,
             keep_models=2,
+            relay_fee=fee,
         )
+        self.fee = fee
         self.chain.add_shards(*SHARDS[:2])
         self.pending: list[tuple[ShardRound, Checkpointed]] = []
         """What was not brought, or not whole."""
@@ -109,6 +122,23 @@ class HubMachine(RuleBasedStateMachine):
         task = self.chain.create_task(spec, make_model(PARAMETERS))
         self.chain.register(task, 0, 1)
 
+    @precondition(lambda self: count_tasks(self.chain.state) < 3)
+    @rule(seed=st.integers(0, 1), chunks=st.integers(0, 1))
+    def create_task_without_its_whole_model(self, seed: int, chunks: int) -> None:
+        """Create a task of two chunks, of which at most one is uploaded."""
+        parts = make_parts(make_model(20_000, seed))
+        root = model_root(make_model(20_000, seed))
+        message = tx_pb2.MsgCreateTask(creator=CREATOR.public_key, spec=make_spec(20_000), model_root=root)
+        self.chain.send(CREATOR, message)
+        upload = tx_pb2.MsgUploadModel(
+            creator=CREATOR.public_key, task=count_tasks(self.chain.state), parts=parts[:chunks]
+        )
+        self.chain.send(CREATOR, upload)
+
+    @rule(task=st.integers(1, 3))
+    def cancel(self, task: int) -> None:
+        self.chain.send(CREATOR, tx_pb2.MsgCancelTask(creator=CREATOR.public_key, task=task))
+
     @precondition(lambda self: len(list_shards(self.chain.state)) < len(SHARDS))
     @rule(trusting_s=st.sampled_from([400, 100_000]))
     def add_shard(self, trusting_s: int) -> None:
@@ -135,10 +165,11 @@ class HubMachine(RuleBasedStateMachine):
     def deliver(self, pick: Random, kind: str, *, is_whole: bool) -> None:
         """Bring the checkpoint of a shard, with its body or without it."""
         part = pick.choice(self.open_parts())
+        relayer = pick.choice(RELAYERS)
         made = self.make(part, kind)
-        self.chain.deliver(part.shard, made.packet())
+        self.chain.deliver(part.shard, made.packet(), relayer)
         if is_whole and made.parts:
-            self.chain.send(RELAYER, body_message(part, made.parts))
+            self.chain.send(relayer, body_message(part, made.parts, relayer))
         else:
             self.pending.append((part, made))
 
@@ -160,9 +191,10 @@ class HubMachine(RuleBasedStateMachine):
         """Bring what was left undone, late or not."""
         index = pick.randrange(len(self.pending))
         part, made = self.pending[index] if is_again else self.pending.pop(index)
-        self.chain.deliver(part.shard, made.packet())
+        relayer = pick.choice(RELAYERS)
+        self.chain.deliver(part.shard, made.packet(), relayer)
         if made.parts:
-            self.chain.send(RELAYER, body_message(part, made.parts))
+            self.chain.send(relayer, body_message(part, made.parts, relayer))
 
     def make(self, part: ShardRound, kind: str) -> Checkpointed:
         """Return a checkpoint of a shard: of all updates, of some, of none, or a lie."""
@@ -205,13 +237,34 @@ class HubMachine(RuleBasedStateMachine):
         for number in range(1, count_tasks(state) + 1):
             task = require_task(state, number)
             assert 0 <= task.reserved <= task.escrow
-            encoded = read_model(state, task.model)
-            assert model_root(encoded) == task.model.root == state.get(PROVABLE, model_root_key(number))
+            if task.status not in WITHOUT_MODEL:
+                encoded = read_model(state, task.model)
+                assert model_root(encoded) == task.model.root == state.get(PROVABLE, model_root_key(number))
             if task.status in ENDED:
                 assert not task.is_open
                 assert task.reserved == task.escrow
             if task.round:
                 self._check_round(number)
+
+    @invariant()
+    def relayers_are_paid_once_and_no_more_than_a_round_has(self) -> None:
+        if not hasattr(self, "chain"):
+            return
+        state = self.chain.state
+        packets = amount = 0
+        for number in range(1, count_tasks(state) + 1):
+            spec = get_spec(state, number)
+            for round_number in range(1, require_task(state, number).rounds_done + 1):
+                settled = get_paid(state, number, round_number)
+                if settled is not None:
+                    share = share_of_round(spec.budget, spec.rounds, round_number)
+                    assert settled.paid + settled.relay_paid <= share
+                    assert settled.relay_paid <= share // RELAY_PART
+                    packets += sum(payment.packets for payment in settled.relay_payments)
+                    amount += settled.relay_paid
+        totals = [get_relay_total(state, relayer.public_key) for relayer in RELAYERS]
+        assert (packets, amount) == (sum(t.packets for t in totals), sum(t.amount for t in totals))
+        assert amount <= self.fee * packets
 
     def _check_round(self, number: int) -> None:
         state = self.chain.state
@@ -234,6 +287,8 @@ class HubMachine(RuleBasedStateMachine):
         for _ in range(12):
             self.chain.block(after_s=150)
         state = self.chain.state
+        for number in range(1, count_tasks(state) + 1):
+            self.cancel(number)
         numbers = range(1, count_tasks(state) + 1)
         if all(require_task(state, number).status in ENDED for number in numbers):
             for prefix in (
@@ -243,6 +298,7 @@ class HubMachine(RuleBasedStateMachine):
                 TAIL_PREFIX,
                 DUE_PREFIX,
                 PENDING_PREFIX,
+                CARRIED_PREFIX,
             ):
                 assert list(state.scan(BULK, prefix)) == []
             assert sum(require_task(state, number).escrow for number in numbers) == 0

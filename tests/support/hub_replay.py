@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from abci_app.store import Store, open_store
+from aggregation.model import model_root
 from tests.support.federation import make_checkpoint, make_updates
-from tests.support.hub import RELAYER, HubChain, body_message, make_model, make_spec
+from tests.support.hub import CREATOR, RELAYER, HubChain, body_message, make_model, make_spec
 from tests.support.shards import MemoryState
 from wire.gradchain.fl.v1 import task_pb2
+from wire.gradchain.hub.v1 import tx_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,12 +51,20 @@ class StoredState(MemoryState):
 
 
 def replay(store: Store) -> HubChain:
-    """Run two tasks over three shards: deliveries, a lie, a late body, a void attempt, and an idle end."""
+    """Run two tasks over three shards: deliveries, a lie, a late body, a void attempt, and an idle end.
+
+    A third task is taken back.
+    """
     state = StoredState(store)
-    chain = HubChain(state=state).start(missing_limit=3)
+    chain = HubChain(state=state).start(missing_limit=3, relay_fee=3)
     chain.add_shards("shard-1", "shard-2", "shard-3")
     first = chain.create_task(make_spec(LARGE, rounds=3, min_shards=2), make_model(LARGE))
     second = chain.create_task(make_spec(40, CLIP, rounds=2, max_attempts=2))
+    cancelled = tx_pb2.MsgCreateTask(
+        creator=CREATOR.public_key, spec=make_spec(30), model_root=model_root(make_model(30))
+    )
+    chain.must_send(CREATOR, cancelled)
+    chain.must_send(CREATOR, tx_pb2.MsgCancelTask(creator=CREATOR.public_key, task=second + 1))
     chain.register(first, *range(8))
     chain.register(second, *range(5, 9))
     chain.run_round(first)
