@@ -22,7 +22,7 @@ from hub.settlement.state import init_treasury
 from hub.tasks.handlers import CANCEL_TASK, CREATE_TASK, REGISTER_PARTICIPANT
 from ibc.clients import init_genesis as init_ibc
 from ibc.ports import HUB_PORT
-from ibc.relay_rules import check_not_redundant
+from ibc.relay_rules import check_not_redundant, check_updates_needed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,6 +51,8 @@ def build_hub_app() -> AppDefinition:
         # Rounds first: without a challenge window a round is settled in the block that aggregates it.
         end_hooks=(advance_rounds, settle_rounds),
         init_genesis=init_genesis,
+        # The hub has no fees yet: what is relayed to it is free, so it must be needed, as on a shard.
+        check_messages=lambda block, state, messages: check_updates_needed(state, block.time_ns, messages),
         check_admission=check_admission,
     )
 

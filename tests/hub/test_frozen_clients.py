@@ -89,10 +89,11 @@ def test_evidence_of_a_fork_makes_the_shard_inactive(federation: Federation) -> 
 
 
 def test_an_update_that_contradicts_what_is_known_makes_the_shard_inactive(federation: Federation) -> None:
-    update, contradiction = federation.bad.fork()
-    federation.chain.must_send(RELAYER, update)
+    part = federation.chain.parts(federation.task)[0]
+    tx = federation.bad.relay(federation.bad.send(make_checkpoint(part).packet()))
+    assert codes(federation.chain.block(tx)) == [("", 0)]
     assert federation.is_active(BAD)
-    federation.chain.must_send(RELAYER, contradiction)
+    federation.chain.must_send(RELAYER, federation.bad.contradict())
     assert federation.status() is ClientStatus.FROZEN
     assert not federation.is_active(BAD)
 

@@ -96,11 +96,10 @@ class SimulatedShard:
         self.sim.add_block()
         return self.sim.height
 
-    def fork(self) -> list[client_tx_pb2.MsgUpdateClient]:
-        """Make a block; return the client updates to it, and to another block of the same height."""
-        height = self.add_block()
-        blocks = (self.sim.light_block(height), fork_block(self.sim, height))
-        return [self._update(pack_header(self.sim.wrap(block, self.start))) for block in blocks]
+    def contradict(self) -> client_tx_pb2.MsgUpdateClient:
+        """Return the client update to another block of the newest height."""
+        other = fork_block(self.sim, self.sim.height)
+        return self._update(pack_header(self.sim.wrap(other, self.start)))
 
     def show_fork(self) -> client_tx_pb2.MsgUpdateClient:
         """Make a block and another one of the same height; return the evidence."""
@@ -140,6 +139,10 @@ class SimulatedShard:
 
     def relay(self, packet: channel_pb2.Packet) -> bytes:
         """Return the transaction that brings a packet to the hub, with the header that proves it."""
+        return self.hub.sign(RELAYER, *self.relay_messages(packet))
+
+    def relay_messages(self, packet: channel_pb2.Packet) -> tuple[Message, Message]:
+        """Return the client update and the message that bring a packet to the hub."""
         update, proof, height = self._prove(packet_commitment_key(HUB_CLIENT, packet.sequence))
         message = channel_tx_pb2.MsgRecvPacket(
             packet=packet,
@@ -147,7 +150,7 @@ class SimulatedShard:
             proof_height=height,
             signer=format_address(RELAYER.public_key),
         )
-        return self.hub.sign(RELAYER, update, message)
+        return update, message
 
     def answer(self, packet: channel_pb2.Packet, element: bytes) -> bytes:
         """Return the transaction that brings the shard's acknowledgement of one of the hub's packets."""
