@@ -21,7 +21,9 @@ class SocketInUse(NodeError):
     """Another process already listens on the address."""
 
     CODE = 1
-    CURE = "Stop the other process, or choose another address with `--address`."
+    CURE = (
+        "Stop the other process, or choose another address: `abci` in node.toml, `--address` of the example."
+    )
 
 
 class SocketPathTooLong(NodeError):
@@ -351,7 +353,10 @@ class TxReplayed(NodeError):
     """The same transaction body was executed before, or is pending, whatever its signatures."""
 
     CODE = 84
-    CURE = "Build the transaction again: a new nonce makes it a different one."
+    CURE = (
+        "If it was meant once, nothing has to be done: look up what became of it. To do the same again, build it "
+        "again: a new nonce makes it a different one."
+    )
 
 
 class UnknownMessageType(NodeError):
@@ -379,7 +384,10 @@ class UpdatesNotTaken(NodeError):
     """The update does not fit into one transaction of this chain."""
 
     CODE = 102
-    CURE = "See `gradchain node doctor` for the limits in force."
+    CURE = (
+        "Train a model with fewer parameters: an update needs a byte for each. Operators can raise `max_tx_bytes` on "
+        "all nodes of the shard; `gradchain node doctor` lists the limits in force."
+    )
 
 
 class NodeUnavailable(NodeError):
@@ -393,4 +401,4 @@ class GrpcAddressInUse(NodeError):
     """Another process listens on the node's gRPC address."""
 
     CODE = 104
-    CURE = "Stop the other process, or give the node another address in its node.toml."
+    CURE = "Stop what listens there (`ss -ltnp`), or give the node another address: `grpc` in node.toml."

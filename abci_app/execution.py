@@ -128,7 +128,7 @@ def _execute_account_tx(
         check_body(parsed.body, block.chain_id, block.time_ns)
         key = replay_key(parsed)
         if state.get(BULK, key) is not None:
-            raise TxReplayed(f"body {parsed.body_hash.hex()} was executed before")
+            raise TxReplayed(f"expected a new body, got {parsed.body_hash.hex()}, which was executed before")
         messages = decode_messages(app, parsed)
         signers = required_signers(messages)
         verify_signatures(parsed, signers)
@@ -269,7 +269,7 @@ def check_tx(
             raise
     claims = list_claims(read)
     if claims[0] in pending:
-        raise TxReplayed(f"body {read.body_hash.hex()} is pending")
+        raise TxReplayed(f"expected a new body, got {read.body_hash.hex()}, which is pending")
     result = _execute_account_tx(app, block, Overlay(committed), read, admission=True)
     if result.code:
         raise RefusedResult(result)
@@ -296,7 +296,9 @@ def _check_bundle(
         try:
             app.items.check(TxContext(block=block), committed, item)
             if item.claim in pending:
-                raise NothingNew("an update of this participant and round is pending")
+                raise NothingNew(
+                    "expected an update for a free slot, got one whose participant has one pending"
+                )
         except AppError as error:
             first_error = first_error or error
             continue

@@ -109,12 +109,16 @@ class UpdateBundler:
         try:
             tx_hash, index = entry.index_in.result(timeout_s)
         except TimeoutError:
-            raise CommitTimeout("the update was not taken over by the node in time") from None
+            raise CommitTimeout(
+                f"expected the node to take the update over within {timeout_s} s, got no answer"
+            ) from None
         if not wait:
             return CommittedUpdate(tx_hash, 0)
         outcome = self._application.outcomes.wait(tx_hash, timeout_s)
         if outcome is None:
-            raise CommitTimeout(f"transaction {tx_hash.hex()} is in no block yet")
+            raise CommitTimeout(
+                f"expected transaction {tx_hash.hex()} in a block within {timeout_s} s, got none yet"
+            )
         check_item_verdict(outcome.result, index)
         return CommittedUpdate(tx_hash, outcome.height)
 

@@ -50,7 +50,7 @@ class GrpcServer:
         try:
             self.port = self._server.add_insecure_port(address)
         except RuntimeError as error:
-            raise GrpcAddressInUse(f"cannot listen on {address}: {error}") from error
+            raise GrpcAddressInUse(f"expected {address} to be free for gRPC, got: {error}") from error
         self._server.start()
         for name in ("", *names):
             self._health.set(name, health_pb2.HealthCheckResponse.SERVING)

@@ -58,7 +58,7 @@ class RoundExists(ShardError):
     """The hub opened a round and attempt that this shard knows already."""
 
     CODE = 11
-    CURE = "None is needed: the first opening counts."
+    CURE = "Nothing has to be done: the first opening counts."
 
 
 class UnknownRound(ShardError):
@@ -79,7 +79,10 @@ class WrongDestination(ShardError):
     """The statement was signed for another hub or another shard."""
 
     CODE = 21
-    CURE = "Ask the hub for the assignment and send the update to the shard that it names."
+    CURE = (
+        "Ask the hub for the assignment (`gradchain participant assignment`), sign for the shard that it names, and "
+        "send the update there."
+    )
 
 
 class WrongSpec(ShardError):
@@ -107,14 +110,17 @@ class NotAssigned(ShardError):
     """The assignment proof does not place the participant among those of this shard and round."""
 
     CODE = 25
-    CURE = "Ask the hub for the assignment proof of this round and attempt."
+    CURE = (
+        "Ask the hub for the proof of this round and attempt (`gradchain participant assignment`). Who is not assigned "
+        "waits for the next round."
+    )
 
 
 class WrongPayloadSize(ShardError):
     """The payload has not one byte for each parameter of the task."""
 
     CODE = 26
-    CURE = "Encode exactly the parameters of the task spec, in the order of its tensors."
+    CURE = "Make the update with all tensors of the task spec and no others, in its order (`gradchain task show`)."
 
 
 class WrongCommitmentCount(ShardError):
@@ -128,7 +134,7 @@ class AlreadyAccepted(ShardError):
     """The same statement was accepted before, so a transaction with it would bring nothing new."""
 
     CODE = 28
-    CURE = "None is needed: the update counts."
+    CURE = "Nothing has to be done: the update counts."
 
 
 class SecondUpdate(ShardError):
@@ -149,7 +155,7 @@ class PayloadMismatch(ShardError):
     """The payload is not the one whose root was signed.  Anyone can have swapped it, so nothing is spent."""
 
     CODE = 31
-    CURE = "Send the payload that belongs to the statement."
+    CURE = "Send payload and statement as they were made together; nothing is lost, the round still takes the update."
 
 
 class LyingUpdate(ShardError):
@@ -160,21 +166,30 @@ class PayloadOutOfRange(LyingUpdate):
     """A coordinate of the signed payload is -128, which no update has."""
 
     CODE = 40
-    CURE = "Quantise with the SDK: coordinates are clipped to -127..127."
+    CURE = (
+        "The participant's part in this round is used up. For the next one quantise with the SDK or "
+        "`gradchain update make`, which clip to -127..127."
+    )
 
 
 class CountMismatch(LyingUpdate):
     """The signed numbers of clipped or large coordinates are not those of the signed payload."""
 
     CODE = 41
-    CURE = "Count on the very bytes that are sent."
+    CURE = (
+        "The participant's part in this round is used up. For the next one make the update with the SDK or "
+        "`gradchain update make`, which count on the very bytes that are sent."
+    )
 
 
 class CommitmentMismatch(LyingUpdate):
     """A signed commitment does not commit to its blob of the signed payload."""
 
     CODE = 42
-    CURE = "Compute the commitments with the ceremony file of the release, from the very bytes that are sent."
+    CURE = (
+        "The participant's part in this round is used up. For the next one compute the commitments with the ceremony "
+        "file of the release, from the very bytes that are sent, as the SDK and `gradchain update make` do."
+    )
 
 
 class MissingBlob(ShardError):

@@ -93,9 +93,9 @@ def _check_shape(rules: BodyRules, body: packet_pb2.CheckpointBody) -> None:
     header = rules.header
     if len(body.certificates) != header.updates:
         raise BodyMismatch(f"expected {header.updates} certificates, got {len(body.certificates)}")
-    sizes = batch_sizes(header.updates)
-    if [leaf.updates for leaf in body.grams] != sizes:
-        raise BodyMismatch(f"expected Gram matrices of {sizes} updates, got others")
+    sizes, claimed = batch_sizes(header.updates), [leaf.updates for leaf in body.grams]
+    if claimed != sizes:
+        raise BodyMismatch(f"expected Gram matrices of {sizes} updates, got {claimed}")
     columns = blob_count(rules.spec.parameters)
     if len(body.commitments) != columns:
         raise BodyMismatch(f"expected {columns} commitments of the aggregate, got {len(body.commitments)}")

@@ -175,7 +175,9 @@ def handle_register_participant(
             f"expected a task that takes participants, got one that is {task.status.name.lower()}"
         )
     if is_participant(state, task.number, message.participant):
-        raise AlreadyRegistered(f"expected an account that is not registered for task {task.number} yet")
+        raise AlreadyRegistered(
+            f"expected an account that is not registered for task {task.number}, got one that is"
+        )
     limit = get_params(state).max_participants
     if task.participants >= limit:
         raise TaskFull(

@@ -12,6 +12,8 @@ from hub.accounts.state import MAX_EARNED, get_balance, get_earned
 from hub.errors import BodyMismatch, WrongPart
 from hub.rounds.state import get_shard_round
 from hub.rounds.types import RoundId, ShardStatus
+from hub.settlement.payout import divide_budget
+from hub.settlement.types import Claim
 from tests.support.federation import make_body, make_checkpoint, make_parts, make_updates, seal
 from tests.support.hub import RELAYER, HubChain, body_message, make_spec, start_training
 from tx.codec import encode
@@ -100,6 +102,8 @@ def test_a_part_past_the_last_one_is_refused(training: tuple[HubChain, int]) -> 
     (only,) = make_parts(encode(made.body))
     only.index = 1
     assert chain.send(RELAYER, body_message(part, [only])) == (WrongPart.CODESPACE, WrongPart.CODE)
+    assert chain.last is not None
+    assert chain.last.results[0].log == "expected an index below 1, got 1"
     assert status_of(chain, part)[0] is ShardStatus.CHECKPOINTED
 
 
@@ -113,6 +117,12 @@ def test_a_task_without_shards_is_refused() -> None:
     spec = make_spec(min_shards=0)
     with pytest.raises(InvalidSpec, match="as min_shards, got 0"):
         check_spec(spec)
+
+
+def test_claims_without_weight_are_paid_nothing() -> None:
+    """Clipping can take the weight of every update of a round."""
+    claims = [Claim(bytes([number]) * 32, 0) for number in range(2)]
+    assert [payment.amount for payment in divide_budget(500, claims)] == [0, 0]
 
 
 def test_earnings_beyond_what_is_counted_stop_no_block(training: tuple[HubChain, int]) -> None:
