@@ -50,6 +50,7 @@ STAGES = (
             (PYTHON, "tools/errors_doc.py", "--check"),
             (PYTHON, "tools/cli_doc.py", "--check"),
             (PYTHON, "tools/spec_check.py"),
+            (PYTHON, "tools/removals.py", "--check"),
             (PYTHON, "tools/lock_check.py"),
         ),
     ),
