@@ -34,6 +34,9 @@ home_option = click.option(
 
 DEFAULT_POWER: Final = 10
 
+EXIT_ENVIRONMENT: Final = 5
+"""Exit code of what is wrong on this machine, as `gradchain --help` lists it."""
+
 
 @click.group(name="node")
 def node_group() -> None:
@@ -244,7 +247,7 @@ def _home_status(home: NodeHome) -> dict[str, str | int | bool]:
 @home_option
 @json_option
 def doctor_command(home: Path, as_json: bool) -> None:
-    """Examine a node's home and explain every limit in force; the exit status is 1 if a check failed."""
+    """Examine a node's home and explain every limit in force; the exit code is 5 if a check failed."""
     from abci_app.doctor import examine  # noqa: PLC0415
 
     examination = examine(NodeHome(home.absolute()))
@@ -253,7 +256,7 @@ def doctor_command(home: Path, as_json: bool) -> None:
     else:
         _print_examination(examination)
     if not examination.is_good:
-        sys.exit(1)
+        sys.exit(EXIT_ENVIRONMENT)
 
 
 def _print_examination(examination: Examination) -> None:

@@ -54,6 +54,7 @@ Exit codes:
     5  something on this machine: files, ports, tools
    70  a bug; --debug shows where
   130  interrupted
+  141  who read the output stopped reading
 """
 
 

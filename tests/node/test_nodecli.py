@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from abci_app.errors import EndpointUnreachable, HomeExists, HomeInvalid, HomeMissing, NodeUnavailable
 from abci_app.nodecli import node_group
 from abci_app.nodehome import NodeHome, load_config
+from cli.errors import Exit
 from tests.support.localnet import make_kvstore_home, running_node, use_real_cometbft
 from tests.support.ports import free_ports
 from tests.support.waiting import eventually
@@ -80,7 +81,7 @@ def test_doctor_fails_and_explains_when_something_is_wrong(tmp_path: Path) -> No
     text = home.comet_config_file.read_text()
     home.comet_config_file.write_text(text.replace('indexer = "null"', 'indexer = "kv"'))
     result = run("doctor", "--home", home.path)
-    assert result.exit_code == 1
+    assert result.exit_code == Exit.ENVIRONMENT
     assert "BAD" in result.output
     assert "tx_index.indexer" in result.output
     assert "max_body_bytes" in result.output
