@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from abci_app.toml_text import format_value
+from relayer.config import MIN_BALANCE, ChainConfig, NodeAddress, RelayerConfig
+from relayer.config_text import format_config
+from relayer.types import ChainId
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,30 +43,22 @@ def write_relayer_config(localnet: Localnet, directory: Path) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     hub = next(chain for chain in localnet.chains.values() if chain.kind == "hub")
     shards = [chain for chain in localnet.chains.values() if chain.kind == "shard"]
-    parts = [
-        "# Written from the localnet's manifest; see relayer/relayer.example.toml for every key.",
-        "[relayer]",
-        f"journal = {format_value(str(directory / JOURNAL))}",
-        'log_format = "json"',
-        "",
-        "[hub]",
-        *_chain_lines(localnet, hub),
-    ]
-    for shard in shards:
-        parts += ["", "[[shards]]", *_chain_lines(localnet, shard)]
+    config = RelayerConfig(
+        hub=_describe_chain(localnet, hub, MIN_BALANCE),
+        shards=tuple(_describe_chain(localnet, shard, 0) for shard in shards),
+        journal=directory / JOURNAL,
+        log_format="json",
+    )
     path = directory / "relayer.toml"
-    path.write_text("\n".join(parts) + "\n", encoding="utf-8")
+    path.write_text(format_config(config), encoding="utf-8")
     return path
 
 
-def _chain_lines(localnet: Localnet, chain: ChainHandle) -> list[str]:
-    nodes = ", ".join(
-        f"{{ rpc = {format_value(node.rpc_url)}, grpc = {format_value(node.grpc_address)} }}"
-        for node in chain.nodes
+def _describe_chain(localnet: Localnet, chain: ChainHandle, min_balance: int) -> ChainConfig:
+    return ChainConfig(
+        chain_id=ChainId(chain.chain_id),
+        nodes=tuple(NodeAddress(node.rpc_url, node.grpc_address) for node in chain.nodes),
+        key_files=(localnet.key_path("relayer"),),
+        authority_key_file=localnet.key_path("authority"),
+        min_balance=min_balance,
     )
-    return [
-        f"chain_id = {format_value(chain.chain_id)}",
-        f"key_file = {format_value(str(localnet.key_path('relayer')))}",
-        f"authority_key_file = {format_value(str(localnet.key_path('authority')))}",
-        f"nodes = [{nodes}]",
-    ]

@@ -1,7 +1,6 @@
 """The relayer's configuration: a TOML file, read once into frozen values.
 
-Every key of the file is explained in `relayer.example.toml`.  A key that is not known is an error, so that nobody
-relies on a setting that does nothing.  Paths in the file are relative to the file.
+Every key of the file is explained in `relayer.example.toml`.  Paths in the file are relative to the file.
 """
 
 from __future__ import annotations
@@ -13,25 +12,29 @@ from typing import TYPE_CHECKING, Final
 from abci_app.endpoint import Endpoint, parse_endpoint
 from abci_app.errors import NodeError
 from abci_app.rpc import check_url
-from abci_app.toml_text import TableReader, format_value
 from ibc.voting import Fraction
+from relayer.config_tables import ConfigTable
 from relayer.errors import ConfigInvalid, ConfigMissing
 from relayer.state import MILLISECOND_NS, SECOND_NS, RelayOptions
 from relayer.types import ChainId
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
 LOG_FORMATS: Final = ("text", "json")
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
-LOOPBACK_HOSTS: Final = ("127.0.0.1", "localhost", "::1")
 
 MAX_TX_BYTES: Final = 4 * 1024 * 1024
 """CometBFT's `mempool.max_tx_bytes` as the nodes set it."""
 
 PART_MESSAGE_BYTES: Final = 67_000
 """A part of a body with its audit path, and its share of the transaction around it."""
+
+MIN_BALANCE: Final = 1
+"""Tokens on the hub below which a wallet counts as empty, unless the file says otherwise."""
+
+CHAIN_KEYS: Final = ("chain_id", "key_files", "authority_key_file", "min_balance", "nodes")
+TABLES: Final = ("relayer", "filter", "health", "batches", "sharing", "retries", "client", "hub", "shards")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +54,12 @@ class ChainConfig:
     chain_id: ChainId
     nodes: tuple[NodeAddress, ...]
     """In the order in which they are preferred."""
-    key_file: Path
-    """Key that signs what is relayed to this chain."""
+    key_files: tuple[Path, ...]
+    """Keys that sign what is relayed to this chain, in turn."""
     authority_key_file: Path | None = None
     """Key of the chain's authority; only `link` needs it."""
+    min_balance: int = 0
+    """Tokens that the account of each key must hold, else `health` fails.  Only the hub has tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,23 +77,68 @@ class ClientConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class FilterConfig:
+    """What is relayed at all.  What is left out, other relayers may carry."""
+
+    shards: tuple[str, ...] = ()
+    """Chain ids; empty means all."""
+    skip_shards: tuple[str, ...] = ()
+    ports: tuple[str, ...] = ()
+    """Source ports of packets; empty means all."""
+    skip_ports: tuple[str, ...] = ()
+
+    def takes_shard(self, chain_id: str) -> bool:
+        """Return whether a shard is served."""
+        return chain_id not in self.skip_shards and (not self.shards or chain_id in self.shards)
+
+    def takes_port(self, port: str) -> bool:
+        """Return whether packets of a source port are carried."""
+        return port not in self.skip_ports and (not self.ports or port in self.ports)
+
+
+@dataclass(frozen=True, slots=True)
+class HealthConfig:
+    """From where on something counts as wrong."""
+
+    max_lag_blocks: int = 10
+    """A node may be so far below the chain's newest node."""
+    max_block_age_s: int = 60
+    """The newest block may be so old."""
+    max_clock_skew_s: int = 5
+    """A node's clock may differ so much from ours."""
+
+
+@dataclass(frozen=True, slots=True)
 class RelayerConfig:
     """Everything."""
 
     hub: ChainConfig
     shards: tuple[ChainConfig, ...]
+    """Those that the filter leaves, too few at times."""
     journal: Path
     log_format: str = "text"
     log_level: str = "info"
-    metrics: Endpoint | None = None
-    """Address of the Prometheus endpoint."""
+    http: Endpoint | None = None
+    """Address that serves metrics, the state of packets, and the log level."""
     request_timeout_s: int = 10
     """Time for one answer of a node."""
     tx_life_s: int = 120
     """Time in which a transaction must get into a block."""
     max_tx_bytes: int = MAX_TX_BYTES
+    filter: FilterConfig = field(default_factory=FilterConfig)
+    health: HealthConfig = field(default_factory=HealthConfig)
     client: ClientConfig = field(default_factory=ClientConfig)
     options: RelayOptions = field(default_factory=RelayOptions)
+
+    @property
+    def chains(self) -> tuple[ChainConfig, ...]:
+        """All chains, the hub first."""
+        return (self.hub, *self.shards)
+
+    @property
+    def served_shards(self) -> tuple[ChainConfig, ...]:
+        """The shards that the filter leaves."""
+        return tuple(shard for shard in self.shards if self.filter.takes_shard(shard.chain_id))
 
 
 def load_config(path: Path) -> RelayerConfig:
@@ -117,80 +167,97 @@ def parse_config(text: str, directory: Path, where: str = "the configuration") -
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigInvalid(f"{where}: {error}") from error
-    top = TableReader(values, where, ConfigInvalid)
-    hub = _read_chain(top.take("hub", dict), "[hub]", directory)
+    top = ConfigTable(values, text, where)
+
+    def open_table(name: str) -> ConfigTable:
+        return ConfigTable(top.take(name, dict, {}), text, f"[{name}]", name)
+
+    relayer, client, health = open_table("relayer"), open_table("client"), open_table("health")
+    options = _read_options(open_table("batches"), open_table("retries"))
+    options = _read_sharing(open_table("sharing"), options)
+    chosen = open_table("filter")
+    hub = _read_chain(ConfigTable(top.take("hub", dict), text, "[hub]", "hub"), directory)
     shards = tuple(
-        _read_chain(_require_table(table, "[[shards]]"), f"[[shards]] number {number}", directory)
-        for number, table in enumerate(top.take("shards", list), start=1)
+        _read_chain(ConfigTable(table, text, f"[[shards]] number {index + 1}", "shards", index), directory)
+        for index, table in enumerate(top.take_tables("shards"))
     )
+    top.finish(TABLES)
     _check_chain_ids((hub, *shards))
-    client = _read_client(TableReader(top.take("client", dict, {}), "[client]", ConfigInvalid))
-    options = _read_options(
-        TableReader(top.take("batches", dict, {}), "[batches]", ConfigInvalid),
-        TableReader(top.take("retries", dict, {}), "[retries]", ConfigInvalid),
+    config = _read_relayer(
+        relayer,
+        RelayerConfig(
+            hub=hub,
+            shards=shards,
+            journal=directory / relayer.take("journal", str, "relayer.db"),
+            filter=_read_filter(chosen, shards),
+            health=_read_health(health),
+            client=_read_client(client),
+            options=options,
+        ),
     )
-    options = _read_sharing(TableReader(top.take("sharing", dict, {}), "[sharing]", ConfigInvalid), options)
-    relayer = TableReader(top.take("relayer", dict, {}), "[relayer]", ConfigInvalid)
-    top.finish()
-    defaults = RelayerConfig(hub, shards, directory / "relayer.db", client=client, options=options)
-    return _read_relayer(relayer, directory, defaults)
+    relayer.finish(
+        ("journal", "log_format", "log_level", "http", "request_timeout_s", "tx_life_s", "max_tx_bytes")
+    )
+    return config
 
 
-def _read_relayer(table: TableReader, directory: Path, defaults: RelayerConfig) -> RelayerConfig:
+def _read_relayer(table: ConfigTable, rest: RelayerConfig) -> RelayerConfig:
     config = RelayerConfig(
-        hub=defaults.hub,
-        shards=defaults.shards,
-        client=defaults.client,
-        options=defaults.options,
-        journal=directory / table.take("journal", str, "relayer.db"),
-        log_format=_take_choice(table, "log_format", LOG_FORMATS, defaults.log_format),
-        log_level=_take_choice(table, "log_level", LOG_LEVELS, defaults.log_level),
-        metrics=_parse_loopback(table.take("metrics", str, "")),
-        request_timeout_s=_take_number(table, "request_timeout_s", defaults.request_timeout_s, 1, 600),
-        tx_life_s=_take_number(table, "tx_life_s", defaults.tx_life_s, 10, 540),
-        max_tx_bytes=_take_number(table, "max_tx_bytes", defaults.max_tx_bytes, 128 * 1024, 64 * 1024 * 1024),
+        hub=rest.hub,
+        shards=rest.shards,
+        journal=rest.journal,
+        filter=rest.filter,
+        health=rest.health,
+        client=rest.client,
+        options=rest.options,
+        log_format=table.take_choice("log_format", LOG_FORMATS, rest.log_format),
+        log_level=table.take_choice("log_level", LOG_LEVELS, rest.log_level),
+        http=table.take_loopback("http"),
+        request_timeout_s=table.take_number("request_timeout_s", rest.request_timeout_s, 1, 600),
+        tx_life_s=table.take_number("tx_life_s", rest.tx_life_s, 10, 540),
+        max_tx_bytes=table.take_number("max_tx_bytes", rest.max_tx_bytes, 128 * 1024, 64 * 1024 * 1024),
     )
-    table.finish()
     if config.options.max_parts * PART_MESSAGE_BYTES > config.max_tx_bytes:
         fitting = config.max_tx_bytes // PART_MESSAGE_BYTES
-        raise ConfigInvalid(
-            f"expected at most {fitting} parts within max_tx_bytes, got {config.options.max_parts}"
+        raise table.fail(
+            "max_tx_bytes",
+            f"expected at most {fitting} parts within max_tx_bytes, got {config.options.max_parts}",
         )
     return config
 
 
-def _require_table(value: object, where: str) -> dict[str, object]:
-    if not isinstance(value, dict):
-        raise ConfigInvalid(f"expected a table as {where}, got {value!r}")
-    return value
-
-
-def _read_chain(values: dict[str, object], where: str, directory: Path) -> ChainConfig:
-    table = TableReader(values, where, ConfigInvalid)
+def _read_chain(table: ConfigTable, directory: Path) -> ChainConfig:
     chain_id = ChainId(table.take("chain_id", str))
-    nodes = tuple(
-        _read_node(_require_table(node, f"nodes of {where}"), f"nodes of {where}")
-        for node in table.take("nodes", list)
-    )
-    key_file = directory / table.take("key_file", str)
+    nodes = tuple(_read_node(table, values) for values in table.take_tables("nodes"))
+    key_files = tuple(directory / name for name in table.take_texts("key_files"))
     authority = table.take("authority_key_file", str, "")
-    table.finish()
-    if not chain_id or not nodes:
-        raise ConfigInvalid(f"expected a chain id and at least one node in {where}, got less")
-    return ChainConfig(chain_id, nodes, key_file, directory / authority if authority else None)
+    # A shard has no tokens.
+    least = table.take_number("min_balance", MIN_BALANCE, 0, 2**63 - 1) if table.name == "hub" else 0
+    table.finish(CHAIN_KEYS)
+    for name, found in (("chain_id", chain_id), ("nodes", nodes), ("key_files", key_files)):
+        if not found:
+            raise table.fail(name, f"expected at least one entry as {name} in {table.where}, got none")
+    if len(set(key_files)) != len(key_files):
+        raise table.fail("key_files", f"expected each key once in {table.where}, got one twice")
+    return ChainConfig(chain_id, nodes, key_files, directory / authority if authority else None, least)
 
 
-def _read_node(values: dict[str, object], where: str) -> NodeAddress:
-    table = TableReader(values, where, ConfigInvalid)
-    rpc, grpc = table.take("rpc", str), table.take("grpc", str)
-    table.finish()
+def _read_node(table: ConfigTable, values: dict[str, object]) -> NodeAddress:
+    known = ("rpc", "grpc")
+    for name in known:
+        if type(values.get(name)) is not str:
+            raise table.fail("nodes", f"expected a text {name} in nodes of {table.where}, got {values!r}")
+    for name in values:
+        if name not in known:
+            raise table.fail(name, f"expected no key {name} in nodes of {table.where}, got one")
+    rpc, grpc = str(values["rpc"]), str(values["grpc"])
     try:
         return NodeAddress(check_url(rpc), str(parse_endpoint(grpc)))
     except NodeError as error:
-        raise ConfigInvalid(f"{where}: {error.message}") from error
+        raise table.fail("nodes", f"nodes of {table.where}: {error.message}") from error
 
 
-def _check_chain_ids(chains: Iterable[ChainConfig]) -> None:
+def _check_chain_ids(chains: tuple[ChainConfig, ...]) -> None:
     seen: set[ChainId] = set()
     for chain in chains:
         if chain.chain_id in seen:
@@ -198,128 +265,79 @@ def _check_chain_ids(chains: Iterable[ChainConfig]) -> None:
         seen.add(chain.chain_id)
 
 
-def _read_client(table: TableReader) -> ClientConfig:
+def _read_filter(table: ConfigTable, shards: tuple[ChainConfig, ...]) -> FilterConfig:
+    chosen = FilterConfig(
+        shards=table.take_texts("shards", ()),
+        skip_shards=table.take_texts("skip_shards", ()),
+        ports=table.take_texts("ports", ()),
+        skip_ports=table.take_texts("skip_ports", ()),
+    )
+    table.finish(("shards", "skip_shards", "ports", "skip_ports"))
+    known = {shard.chain_id for shard in shards}
+    for name, listed in (("shards", chosen.shards), ("skip_shards", chosen.skip_shards)):
+        for chain_id in listed:
+            if chain_id not in known:
+                raise table.fail(name, f"expected shards of this file as {name} in [filter], got {chain_id}")
+    return chosen
+
+
+def _read_health(table: ConfigTable) -> HealthConfig:
+    defaults = HealthConfig()
+    config = HealthConfig(
+        max_lag_blocks=table.take_number("max_lag_blocks", defaults.max_lag_blocks, 1, 10**6),
+        max_block_age_s=table.take_number("max_block_age_s", defaults.max_block_age_s, 1, 10**6),
+        max_clock_skew_s=table.take_number("max_clock_skew_s", defaults.max_clock_skew_s, 2, 3600),
+    )
+    table.finish(("max_lag_blocks", "max_block_age_s", "max_clock_skew_s"))
+    return config
+
+
+def _read_client(table: ConfigTable) -> ClientConfig:
     defaults = ClientConfig()
     config = ClientConfig(
-        trust_level=_take_fraction(table, "trust_level", defaults.trust_level),
-        trusting_period_s=_take_number(table, "trusting_period_s", defaults.trusting_period_s, 60, 10**8),
-        unbonding_period_s=_take_number(table, "unbonding_period_s", defaults.unbonding_period_s, 61, 10**9),
-        max_clock_drift_s=_take_number(table, "max_clock_drift_s", defaults.max_clock_drift_s, 1, 3600),
+        trust_level=table.take_fraction("trust_level", defaults.trust_level),
+        trusting_period_s=table.take_number("trusting_period_s", defaults.trusting_period_s, 60, 10**8),
+        unbonding_period_s=table.take_number("unbonding_period_s", defaults.unbonding_period_s, 61, 10**9),
+        max_clock_drift_s=table.take_number("max_clock_drift_s", defaults.max_clock_drift_s, 1, 3600),
     )
-    table.finish()
+    table.finish(("trust_level", "trusting_period_s", "unbonding_period_s", "max_clock_drift_s"))
     if config.trusting_period_s >= config.unbonding_period_s:
-        raise ConfigInvalid(
-            "expected trusting_period_s below unbonding_period_s in [client], got it at or above"
+        raise table.fail(
+            "trusting_period_s",
+            "expected trusting_period_s below unbonding_period_s in [client], got it at or above",
         )
     return config
 
 
-def _read_options(batches: TableReader, retries: TableReader) -> RelayOptions:
-    defaults = RelayOptions()
-    refresh = _take_fraction(
-        retries, "refresh_share", Fraction(defaults.refresh_numerator, defaults.refresh_denominator)
-    )
+def _read_options(batches: ConfigTable, retries: ConfigTable) -> RelayOptions:
+    own = RelayOptions()
+    refresh = retries.take_fraction("refresh_share", Fraction(own.refresh_numerator, own.refresh_denominator))
+
+    def take_seconds(name: str, default_ns: int, low: int, high: int) -> int:
+        return retries.take_number(name, default_ns // SECOND_NS, low, high) * SECOND_NS
+
+    first_ms = retries.take_number("first_ms", own.first_retry_ns // MILLISECOND_NS, 1, 60_000)
     options = RelayOptions(
-        max_batch_packets=_take_number(batches, "packets", defaults.max_batch_packets, 1, 60),
-        max_batch_bytes=_take_number(batches, "bytes", defaults.max_batch_bytes, 64 * 1024, 32 * 1024 * 1024),
-        max_in_flight=_take_number(batches, "in_flight", defaults.max_in_flight, 1, 64),
-        max_parts=_take_number(batches, "parts", defaults.max_parts, 1, 48),
-        max_part_groups=_take_number(batches, "parts_in_flight", defaults.max_part_groups, 1, 64),
-        first_retry_ns=_take_number(retries, "first_ms", defaults.first_retry_ns // MILLISECOND_NS, 1, 60_000)
-        * MILLISECOND_NS,
-        max_retry_ns=_take_number(retries, "longest_s", defaults.max_retry_ns // SECOND_NS, 1, 3600)
-        * SECOND_NS,
-        answer_timeout_ns=_take_number(
-            retries, "lost_after_s", defaults.answer_timeout_ns // SECOND_NS, 5, 3600
-        )
-        * SECOND_NS,
-        resend_after_ns=_take_number(retries, "resend_after_s", defaults.resend_after_ns // SECOND_NS, 1, 600)
-        * SECOND_NS,
+        max_batch_packets=batches.take_number("packets", own.max_batch_packets, 1, 60),
+        max_batch_bytes=batches.take_number("bytes", own.max_batch_bytes, 64 * 1024, 32 * 1024 * 1024),
+        max_in_flight=batches.take_number("in_flight", own.max_in_flight, 1, 64),
+        max_parts=batches.take_number("parts", own.max_parts, 1, 48),
+        max_part_groups=batches.take_number("parts_in_flight", own.max_part_groups, 1, 64),
+        first_retry_ns=first_ms * MILLISECOND_NS,
+        max_retry_ns=take_seconds("longest_s", own.max_retry_ns, 1, 3600),
+        answer_timeout_ns=take_seconds("lost_after_s", own.answer_timeout_ns, 5, 3600),
+        resend_after_ns=take_seconds("resend_after_s", own.resend_after_ns, 1, 600),
         refresh_numerator=refresh.numerator,
         refresh_denominator=refresh.denominator,
     )
-    batches.finish()
-    retries.finish()
+    batches.finish(("packets", "bytes", "in_flight", "parts", "parts_in_flight"))
+    retries.finish(("first_ms", "longest_s", "lost_after_s", "resend_after_s", "refresh_share"))
     return options
 
 
-def _read_sharing(table: TableReader, options: RelayOptions) -> RelayOptions:
-    relayers = _take_number(table, "relayers", options.relayers, 1, 64)
-    position = _take_number(table, "position", options.position, 0, relayers - 1)
-    grace_ms = _take_number(table, "grace_ms", options.grace_ns // MILLISECOND_NS, 100, 600_000)
-    table.finish()
+def _read_sharing(table: ConfigTable, options: RelayOptions) -> RelayOptions:
+    relayers = table.take_number("relayers", options.relayers, 1, 64)
+    position = table.take_number("position", options.position, 0, relayers - 1)
+    grace_ms = table.take_number("grace_ms", options.grace_ns // MILLISECOND_NS, 100, 600_000)
+    table.finish(("relayers", "position", "grace_ms"))
     return replace(options, relayers=relayers, position=position, grace_ns=grace_ms * MILLISECOND_NS)
-
-
-def _take_number(table: TableReader, name: str, default: int, low: int, high: int) -> int:
-    value = table.take(name, int, default)
-    if not low <= value <= high:
-        raise ConfigInvalid(f"expected {low} to {high} as {name}, got {value}")
-    return value
-
-
-def _take_choice(table: TableReader, name: str, choices: tuple[str, ...], default: str) -> str:
-    value = table.take(name, str, default)
-    if value not in choices:
-        raise ConfigInvalid(f"expected one of {', '.join(choices)} as {name}, got {value!r}")
-    return value
-
-
-def _take_fraction(table: TableReader, name: str, default: Fraction) -> Fraction:
-    """Read a share from 1/3 to 1: the range of trust levels, and of what a chain accepts as a due refresh."""
-    text = table.take(name, str, f"{default.numerator}/{default.denominator}")
-    numerator, slash, denominator = text.partition("/")
-    if not (slash and numerator.isdecimal() and denominator.isdecimal()):
-        raise ConfigInvalid(f'expected a fraction such as "2/3" as {name}, got {text!r}')
-    value = Fraction(int(numerator), int(denominator))
-    if not 0 < value.denominator <= 3 * value.numerator or value.numerator > value.denominator:
-        raise ConfigInvalid(f"expected 1/3 to 1 as {name}, got {text}")
-    return value
-
-
-def _parse_loopback(text: str) -> Endpoint | None:
-    if not text:
-        return None
-    try:
-        endpoint = parse_endpoint(text)
-    except NodeError as error:
-        raise ConfigInvalid(f"metrics: {error.message}") from error
-    if endpoint.host not in LOOPBACK_HOSTS:
-        raise ConfigInvalid(f"expected a loopback address as metrics, got {endpoint.host}")
-    return endpoint
-
-
-def format_config(config: RelayerConfig) -> str:
-    """Return the text of a configuration with the chains as given; everything else has its default.
-
-    For tools that write a configuration, such as a localnet.  Paths are written as they are.
-    """
-    lines = ["[relayer]", f"journal = {format_value(str(config.journal))}"]
-    lines += [
-        f"log_format = {format_value(config.log_format)}",
-        f"log_level = {format_value(config.log_level)}",
-    ]
-    if config.metrics is not None:
-        lines.append(f"metrics = {format_value(str(config.metrics))}")
-    client = config.client
-    lines += [
-        "",
-        "[client]",
-        f'trust_level = "{client.trust_level.numerator}/{client.trust_level.denominator}"',
-        f"trusting_period_s = {client.trusting_period_s}",
-        f"unbonding_period_s = {client.unbonding_period_s}",
-        f"max_clock_drift_s = {client.max_clock_drift_s}",
-    ]
-    for header, chain in (("[hub]", config.hub), *(("[[shards]]", shard) for shard in config.shards)):
-        lines += ["", header, *_format_chain(chain)]
-    return "\n".join(lines) + "\n"
-
-
-def _format_chain(chain: ChainConfig) -> list[str]:
-    lines = [f"chain_id = {format_value(chain.chain_id)}", f"key_file = {format_value(str(chain.key_file))}"]
-    if chain.authority_key_file is not None:
-        lines.append(f"authority_key_file = {format_value(str(chain.authority_key_file))}")
-    nodes = [
-        f"  {{ rpc = {format_value(node.rpc)}, grpc = {format_value(node.grpc)} }}," for node in chain.nodes
-    ]
-    return [*lines, "nodes = [", *nodes, "]"]

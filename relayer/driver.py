@@ -11,7 +11,7 @@ import asyncio
 import os
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, get_args
+from typing import TYPE_CHECKING, Final, Protocol, get_args
 
 import structlog
 
@@ -19,6 +19,7 @@ from relayer import actions
 from relayer.discovery import find_bodies, find_link
 from relayer.effects import Effects
 from relayer.events import LinkReady, Tick
+from relayer.filters import take_ports
 from relayer.forkwatch import PAUSE_S, ForkWatch
 from relayer.machine import RelayMachine
 from relayer.observer import Observer
@@ -29,15 +30,16 @@ from relayer.watcher import LONGEST_PAUSE_S, Watcher
 from tx.errors import AppError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from relayer.config import RelayerConfig
     from relayer.events import RelayEvent
     from relayer.journal import Journal
+    from relayer.keyring import KeyRing
     from relayer.metrics import RelayMetrics
     from relayer.nodes import ChainNodes
+    from relayer.state import RelayState
     from relayer.types import ChainId
-    from tx.keys import SigningKey
 
 LOG = structlog.get_logger(__name__)
 
@@ -49,6 +51,13 @@ LINK_PATIENCE_S: Final = 3.0
 FIRST_LINK_PAUSE_S: Final = 0.1
 
 
+class TurnListener(Protocol):
+    """Who wants to know what was decided."""
+
+    def note(self, decided: Iterable[actions.RelayAction], state: RelayState, now_ns: TimeNs) -> None:
+        """Take note of a turn; must not wait for anything."""
+
+
 @dataclass(slots=True)
 class Driver:
     """Runs a relayer."""
@@ -57,9 +66,13 @@ class Driver:
     journal: Journal
     hub: ChainNodes
     shards: Mapping[ChainId, ChainNodes]
-    keys: Mapping[ChainId, SigningKey]
+    keys: KeyRing
     metrics: RelayMetrics | None = None
     retry_refused: bool = False
+    listeners: Sequence[TurnListener] = ()
+    """Told of every turn, after its effects were started."""
+    admit: Callable[[RelayEvent], RelayEvent | None] = lambda event: event
+    """What the machine is told of an event; None if nothing."""
     clock_ns: Callable[[], int] = time.time_ns
     random_bytes: Callable[[int], bytes] = os.urandom
     fork_pause_s: float = PAUSE_S
@@ -114,18 +127,25 @@ class Driver:
         )
 
     async def _decide(self, machine: RelayMachine, effects: Effects, tasks: asyncio.TaskGroup) -> None:
-        observer = Observer(self.metrics)
+        listeners = (Observer(self.metrics), *self.listeners)
         while True:
             batch = await self._next_events(machine)
             now_ns = TimeNs(self.clock_ns())
-            decided = machine.handle_all(batch, now_ns)
+            admitted = [event for event in map(self._admit, batch) if event is not None]
+            decided = machine.handle_all(admitted, now_ns)
             writes = newest_writes(action for action in decided if isinstance(action, _JOURNAL))
             if writes:
                 await asyncio.to_thread(self.journal.apply, writes)
             for action in decided:
                 if isinstance(action, _EFFECTS):
                     tasks.create_task(self._perform(effects, action))
-            observer.note(decided, machine.state, now_ns)
+            for listener in listeners:
+                listener.note(decided, machine.state, now_ns)
+
+    def _admit(self, event: RelayEvent) -> RelayEvent | None:
+        """Return what the configuration and the caller leave of an event."""
+        taken = take_ports(event, self.config.filter)
+        return None if taken is None else self.admit(taken)
 
     async def _next_events(self, machine: RelayMachine) -> list[RelayEvent]:
         """Return all events that wait, or a tick when its time comes first."""

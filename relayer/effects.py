@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
+    from relayer.keyring import KeyRing
     from relayer.nodes import ChainNodes
     from relayer.prover import Prover
     from relayer.types import Link, LinkEnd
@@ -41,7 +42,7 @@ class Effects:
     """Executes actions."""
 
     nodes: Mapping[ChainId, ChainNodes]
-    keys: Mapping[ChainId, SigningKey]
+    keys: KeyRing
     links: Mapping[LinkEnd, Link]
     """Every link that is ready, under both of its ends; shared with the driver, which fills it."""
     prover: Prover
@@ -86,16 +87,17 @@ class Effects:
     def _sign(self, action: actions.SignBatch) -> events.RelayEvent:
         chain = action.lane.chain
         origin = self.links[action.lane].opposite(action.lane).chain
-        messages = build_batch(action, origin, format_address(self.keys[chain].public_key))
+        key = self.keys.next_key(chain)
+        messages = build_batch(action, origin, format_address(key.public_key))
         try:
-            tx, expires_at_ns = self._make_tx(chain, messages)
+            tx, expires_at_ns = self._make_tx(chain, messages, key)
         except AppError as error:
             return events.BatchFailed(action.batch, failure_of(error))
         return events.BatchSigned(action.batch, _hash_tx(tx), tx, expires_at_ns)
 
-    def _make_tx(self, chain: ChainId, messages: Sequence[Message]) -> tuple[bytes, TimeNs]:
+    def _make_tx(self, chain: ChainId, messages: Sequence[Message], key: SigningKey) -> tuple[bytes, TimeNs]:
         expires_at_ns = TimeNs(self.clock_ns() + self.tx_life_s * NS_PER_SECOND)
-        tx = make_tx(chain, messages, [self.keys[chain]], expires_at_ns, self.random_bytes(NONCE_BYTES))
+        tx = make_tx(chain, messages, [key], expires_at_ns, self.random_bytes(NONCE_BYTES))
         if len(tx) > self.max_tx_bytes:
             raise BatchTooLarge(f"expected a transaction of at most {self.max_tx_bytes} bytes, got {len(tx)}")
         return tx, expires_at_ns
@@ -166,7 +168,8 @@ class Effects:
                 except MerklePathError as error:
                     shard.demote(error.message)
                     raise BodyForged(f"part {part.index} of {key}: {error.message}") from error
-            tx, expires_at_ns = self._make_tx(hub, [build_parts(key, parts, self.keys[hub].public_key)])
+            signer = self.keys.next_key(hub)
+            tx, expires_at_ns = self._make_tx(hub, [build_parts(key, parts, signer.public_key)], signer)
         except AppError as error:
             return events.PartsFailed(key, action.group, failure_of(error))
         return events.PartsSigned(key, action.group, _hash_tx(tx), tx, expires_at_ns)

@@ -59,6 +59,69 @@ class JournalMissing(RelayError):
     CURE = "Start the relayer first (`gradchain relayer start`)."
 
 
+class ConfigExists(RelayError):
+    """A configuration would be written where a file is already."""
+
+    CODE = 12
+    CURE = "Choose another path with `--out`, or remove the file first."
+
+
+class ConfigUneditable(RelayError):
+    """The configuration is laid out in a way that a command cannot change safely."""
+
+    CODE = 13
+    CURE = "Make the change by hand: the message names the key."
+
+
+class PortTaken(RelayError):
+    """The address on which the relayer is to serve metrics and the state of packets cannot be had."""
+
+    CODE = 14
+    CURE = "Stop what listens there (`ss -ltnp`), or choose another address as `http` in `[relayer]`."
+
+
+class RequestInvalid(RelayError):
+    """A request to the relayer's HTTP server has an unknown path or a value that is not allowed."""
+
+    CODE = 15
+    CURE = (
+        "Ask for one of the paths that the message or `GET /` lists, under the address in the configuration."
+    )
+
+
+class PacketUnknown(RelayError):
+    """The relayer has not seen the packet, or has forgotten it long after it ended."""
+
+    CODE = 16
+    CURE = "Check chain, client and sequence; `gradchain relayer pending` asks the chains themselves."
+
+
+class RelayerSilent(RelayError):
+    """No relayer serves the address that the configuration names."""
+
+    CODE = 17
+    CURE = "Set `http` in `[relayer]`, and start the relayer with that configuration."
+
+
+class ShardUnknown(RelayError):
+    """A command names a chain that the configuration does not have, or leaves out."""
+
+    CODE = 18
+    CURE = "Take one of the chain ids of the configuration that the message lists."
+
+
+class ProblemsFound(RelayError):
+    """An examination found something wrong."""
+
+    CODE = 19
+    CURE = "Each problem is listed with its own cure; `docs/operations.md` explains the checks."
+
+    def __init__(self, message: str, worst: AppError) -> None:
+        """Say how many there are; `worst` is the one that decides about the exit code."""
+        super().__init__(message)
+        self.worst = worst
+
+
 class ChainMismatch(RelayError):
     """A node belongs to another chain than the configuration says, or is of another kind."""
 
@@ -92,6 +155,29 @@ class AnswerMalformed(RelayError):
 
     CODE = 24
     CURE = "Use nodes of a version that fits the relayer's."
+
+
+class NodeLagging(RelayError):
+    """A node is behind the others of its chain or still catching up, or the chain makes no blocks."""
+
+    CODE = 30
+    CURE = (
+        "Look at the node with `gradchain node status`; put another one first in the configuration meanwhile."
+    )
+
+
+class ClockSkewed(RelayError):
+    """The clock of a node and the one of this host disagree."""
+
+    CODE = 31
+    CURE = "Run NTP on both hosts: a header from the future is refused, and expiry is reckoned by the clock."
+
+
+class WalletEmpty(RelayError):
+    """The account of a key holds fewer tokens than the configuration asks for."""
+
+    CODE = 32
+    CURE = "Send tokens with `gradchain transfer`, or set `min_balance = 0` where nothing has to be paid."
 
 
 class ProofUnusable(RelayError):
@@ -137,6 +223,13 @@ class BodyForged(RelayError):
 
     CODE = 45
     CURE = "Do not trust this node; put another one first in the configuration."
+
+
+class ClearUnfinished(RelayError):
+    """Packets that were to be cleared are still open."""
+
+    CODE = 50
+    CURE = "Run `gradchain relayer clear` again with a longer `--timeout`; `relayer pending` says what each waits for."
 
 
 class LinkMissing(RelayError):

@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
     from relayer.events import RelayEvent
     from relayer.evidence import Evidence
+    from relayer.keyring import KeyRing
     from relayer.metrics import RelayMetrics
     from relayer.nodes import ChainNodes, Node
     from relayer.submit import Submitter
     from relayer.types import ChainId, Link, LinkEnd
-    from tx.keys import SigningKey
     from wire.tendermint.types import types_pb2
 
 LOG = structlog.get_logger(__name__)
@@ -51,7 +51,7 @@ class ForkWatch:
     """All chains."""
     links: Mapping[LinkEnd, Link]
     """Every link that is ready, under both of its ends; filled by the driver as links are found."""
-    keys: Mapping[ChainId, SigningKey]
+    keys: KeyRing
     submitter: Submitter
     put: Callable[[RelayEvent], Awaitable[None]]
     metrics: RelayMetrics | None = None
@@ -154,7 +154,7 @@ class ForkWatch:
 
     async def _submit(self, follower: Follower, evidence: Evidence) -> None:
         end = follower.end
-        key = self.keys[end.chain]
+        key = self.keys.next_key(end.chain)
         messages = evidence.build_messages(end.client, format_address(key.public_key))
         fields = {"chain": self.chain.chain_id, "client": str(end), "height": evidence.height}
         try:

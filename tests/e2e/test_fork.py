@@ -14,7 +14,8 @@ import pytest
 from abci_app.endpoint import Endpoint
 from abci_app.nodehome import NodeHome, choose_socket, make_home
 from localnet.keys import derive_node_keys
-from relayer.config import NodeAddress, format_config, load_config
+from relayer.config import NodeAddress, load_config
+from relayer.config_text import format_config
 from tests.support.e2e_network import SmallNetwork, small_network, start_in_background, start_relayer
 from tests.support.ports import free_ports
 from tests.support.waiting import eventually

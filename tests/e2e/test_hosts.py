@@ -99,7 +99,7 @@ def write_relayer_config(path: Path, keys: Path, hub: list[Host], shard: Host) -
     def nodes(hosts: list[Host]) -> str:
         return ", ".join(f'{{ rpc = "http://{host.rpc}", grpc = "{host.grpc}" }}' for host in hosts)
 
-    common = f'key_file = "{keys}/relayer.json"\nauthority_key_file = "{keys}/authority.json"'
+    common = f'key_files = ["{keys}/relayer.json"]\nauthority_key_file = "{keys}/authority.json"'
     path.write_text(
         f'[hub]\nchain_id = "hub-1"\n{common}\nnodes = [{nodes(hub)}]\n'
         f'[[shards]]\nchain_id = "shard-1"\n{common}\nnodes = [{nodes([shard])}]\n'

@@ -22,7 +22,7 @@ def test_it_names_all_nodes_and_the_keys_of_the_localnet(tmp_path: Path) -> None
     assert [chain.chain_id for chain in (config.hub, *config.shards)] == ["hub", "shard-0", "shard-1"]
     assert [node.rpc for node in config.hub.nodes] == list(localnet.chains["hub"].rpc_urls)
     assert [node.grpc for node in config.shards[1].nodes] == list(localnet.chains["shard-1"].grpc_addresses)
-    assert config.hub.key_file == localnet.key_path("relayer")
+    assert config.hub.key_files == (localnet.key_path("relayer"),)
     assert config.journal.parent == path.parent
 
 

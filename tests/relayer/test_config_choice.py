@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from relayer.cli import find_config, relayer_group
+from relayer.cli import relayer_group
+from relayer.cli_common import find_config
 from relayer.errors import ConfigMissing
 
 if TYPE_CHECKING:

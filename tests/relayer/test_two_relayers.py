@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import signal
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from bench.packetnet import SENDER, running_packet_net
+from relayer.config import load_config
+from relayer.config_text import format_config
+from relayer.state import SECOND_NS, RelayOptions
 from tests.support.localnet import use_real_cometbft
 from tests.support.packet_relay import check_delivered, relayer_process
 from tests.support.waiting import eventually
@@ -25,18 +29,24 @@ KEYS = ("relayer", SENDER)
 """Accounts of the localnet that sign for the two relayers."""
 BURST = 64
 BURSTS = 3
-GRACE_MS = 10_000
+GRACE_NS = 10 * SECOND_NS
 
 
-def write_config(net: PacketNet, position: int, sharing: str) -> Path:
+def write_config(net: PacketNet, position: int, options: RelayOptions) -> Path:
     """Write the configuration of one of the relayers, with a key and a journal of its own."""
     directory = net.directory / f"relayer-{position}"
     directory.mkdir(exist_ok=True)
-    text = net.config.read_text(encoding="utf-8")
-    text = text.replace(str(net.localnet.key_path("relayer")), str(net.localnet.key_path(KEYS[position])))
-    text = text.replace(str(net.config.parent), str(directory))
+    config = load_config(net.config)
+    keys = (net.localnet.key_path(KEYS[position]),)
+    own = replace(
+        config,
+        hub=replace(config.hub, key_files=keys),
+        shards=tuple(replace(shard, key_files=keys) for shard in config.shards),
+        journal=directory / "relayer.db",
+        options=options,
+    )
     path = directory / "relayer.toml"
-    path.write_text(f"{text}\n{sharing}", encoding="utf-8")
+    path.write_text(format_config(own), encoding="utf-8")
     return path
 
 
@@ -61,8 +71,8 @@ def balance(net: PacketNet, account: str) -> int:
 def test_two_relayers_share_the_work_and_one_takes_over_when_the_other_dies(tmp_path: Path) -> None:
     use_real_cometbft()
     with running_packet_net(tmp_path) as net, ExitStack() as stack:
-        table = f"[sharing]\nrelayers = 2\ngrace_ms = {GRACE_MS}\nposition = "
-        configs = [write_config(net, position, f"{table}{position}\n") for position in range(2)]
+        shared = RelayOptions(relayers=2, grace_ns=GRACE_NS)
+        configs = [write_config(net, place, replace(shared, position=place)) for place in range(2)]
         dying, _ = (stack.enter_context(relayer_process(config)) for config in configs)
         send_and_wait(net)
         calm = [check_delivered(net, chain) for chain in net.chains]
@@ -88,7 +98,7 @@ def test_a_packet_that_two_relayers_deliver_runs_once_and_costs_nobody_a_fee(tmp
         before = [balance(net, key) for key in KEYS]
         for position in range(2):
             # Neither knows of the other: each takes all packets for its own.
-            stack.enter_context(relayer_process(write_config(net, position, "")))
+            stack.enter_context(relayer_process(write_config(net, position, RelayOptions())))
         send_and_wait(net)
         for chain in net.chains:
             check_delivered(net, chain)

@@ -48,5 +48,5 @@ def check_delivered(net: PacketNet, sender: PacketChain, late: int = 0) -> tuple
         assert all(times == 1 for counted in audit.events.values() for times in counted.values())
         # The time of a late packet may end between the mempool and the block: it is not received, which is right.
         failed = [text for text in audit.failed if not (late and text.startswith(EXPIRED_ON_THE_WAY))]
-        assert failed == []
+        assert failed == [], failed
     return here, there

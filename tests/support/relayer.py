@@ -13,6 +13,7 @@ from relayer.config import ChainConfig, RelayerConfig
 from relayer.driver import Driver
 from relayer.forkwatch import PAUSE_S
 from relayer.journal import Journal, JournalReader
+from relayer.keyring import KeyRing
 from relayer.nodes import ChainNodes, connect
 from relayer.service import link_chains
 from relayer.types import ChainId
@@ -84,8 +85,8 @@ def make_config(hub: PlayedNode, shard: PlayedNode, directory: Path) -> RelayerC
         save_key(authority, AUTHORITY)
         save_key(relayer, RELAYER)
     return RelayerConfig(
-        hub=ChainConfig(ChainId(hub.chain_id), (hub.address,), relayer, authority),
-        shards=(ChainConfig(ChainId(shard.chain_id), (shard.address,), relayer, authority),),
+        hub=ChainConfig(ChainId(hub.chain_id), (hub.address,), (relayer,), authority),
+        shards=(ChainConfig(ChainId(shard.chain_id), (shard.address,), (relayer,), authority),),
         journal=directory / "relayer.db",
         request_timeout_s=5,
     )
@@ -126,7 +127,7 @@ async def running_relayer(
     """Run a relayer until the block ends."""
     async with connected(config) as (hub, shard):
         with Journal(config.journal) as journal:
-            keys = {hub.chain_id: RELAYER, shard.chain_id: RELAYER}
+            keys = KeyRing({hub.chain_id: (RELAYER,), shard.chain_id: (RELAYER,)})
             driver = Driver(
                 config, journal, hub, {shard.chain_id: shard}, keys, metrics, fork_pause_s=fork_pause_s
             )

@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from relayer.config import format_config
+from relayer.config_text import format_config
 from relayer.service import link_chains
 from relayer.types import ChainId
 from tests.support.relayer import make_config
