@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from email.utils import parsedate_to_datetime
 from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Self, TypeVar
@@ -106,6 +107,22 @@ class AsyncCometRpc:
     async def health(self) -> None:
         """Return if the node answers."""
         await self._ask(rpc_calls.health_call())
+
+    async def clock_ns(self) -> int | None:
+        """Return the node's clock (Unix nanoseconds, to the second), or None if it does not tell.
+
+        Go's HTTP server dates every answer (RFC 9110, section 6.6.1).
+        """
+        url = f"{self.url}/{rpc_calls.health_call().target}"
+        try:
+            answer = await self._client.get(url)
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
+        try:
+            moment = parsedate_to_datetime(answer.headers.get("Date", ""))
+        except ValueError:
+            return None
+        return int(moment.timestamp()) * 1_000_000_000
 
     async def header(self, height: int) -> Header:
         """Return a header, unverified; `HeightUnavailable` if the node does not have it."""
@@ -233,6 +250,10 @@ class AsyncCometRpc:
                     url, content=call.form, headers={"Content-Type": rpc_calls.FORM_TYPE}
                 )
         except httpx.HTTPError as error:
-            shown = str(error) or type(error).__name__
-            raise EndpointUnreachable(f"expected an answer from {self.url}, got: {shown}") from error
+            raise self._unreachable(error) from error
         return rpc_calls.read_answer(call, answer.status_code, answer.content, f"{self.url} {call.target}")
+
+    def _unreachable(self, error: httpx.HTTPError) -> EndpointUnreachable:
+        return EndpointUnreachable(
+            f"expected an answer from {self.url}, got: {str(error) or type(error).__name__}"
+        )

@@ -38,6 +38,8 @@ _UNREACHABLE: Final[tuple[type[AppError], ...]] = (
     relayer.AnswerLost,
     relayer.HeightsDisagree,
     relayer.BodyUnavailable,
+    relayer.NodeLagging,
+    relayer.RelayerSilent,
 )
 """Nobody answered, or nobody could yet; wherever that was found out."""
 
@@ -56,7 +58,14 @@ _LOCAL: Final[Mapping[type[AppError], Exit]] = {
     relayer.ProofUnusable: Exit.UNVERIFIED,
     relayer.PacketForged: Exit.UNVERIFIED,
     relayer.BodyForged: Exit.UNVERIFIED,
+    relayer.ChainMismatch: Exit.ENVIRONMENT,
+    relayer.ClockSkewed: Exit.ENVIRONMENT,
+    relayer.ConfigExists: Exit.ENVIRONMENT,
     relayer.ConfigMissing: Exit.ENVIRONMENT,
+    relayer.ConfigUneditable: Exit.ENVIRONMENT,
+    relayer.PortTaken: Exit.ENVIRONMENT,
+    relayer.RequestInvalid: Exit.USAGE,
+    relayer.ShardUnknown: Exit.USAGE,
     relayer.ConfigInvalid: Exit.ENVIRONMENT,
     relayer.JournalInUse: Exit.ENVIRONMENT,
     relayer.JournalUnusable: Exit.ENVIRONMENT,
@@ -76,6 +85,8 @@ _LOCAL_DEFAULTS: Final[Mapping[str, Exit]] = {
 
 def exit_of(error: AppError) -> Exit:
     """Return the exit code of an expected failure."""
+    if isinstance(error, relayer.ProblemsFound):
+        return exit_of(error.worst)
     code = (error.CODESPACE, error.CODE)
     if any(code == (other.CODESPACE, other.CODE) for other in _UNREACHABLE):
         return Exit.UNREACHABLE

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from abci_app.endpoint import Endpoint, parse_endpoint
+from abci_app.endpoint import locate_rpc
 from abci_app.errors import EndpointUnreachable, HeightUnavailable, NodeError
 from abci_app.grpc_errors import RemoteError
 from abci_app.rpc import CometRpc
@@ -61,7 +61,6 @@ PROOF_PATIENCE_S: Final = 20.0
 """How long to wait for the header that proves what a node already serves: the next block, in the ordinary case."""
 
 RETRY_S: Final = 0.05
-LOCAL_HOSTS: Final = ("0.0.0.0", "::", "127.0.0.1", "::1", "localhost")  # noqa: S104 - compared, not bound
 KEPT_STATES: Final = 64
 CHUNKS_AT_ONCE: Final = 64
 
@@ -95,16 +94,6 @@ class ProvenModel:
     model: NDArray[np.int32]
     """Fixed point, shape (d,)."""
     proof: ProvenValue
-
-
-def locate_rpc(grpc_address: str, said: str) -> str:
-    """Return the URL of a node's CometBFT, from the address of its gRPC and what it says of its RPC.
-
-    A node knows on which interface it listens, not under which name others reach it: what is loopback or any interface
-    there is the host on which its gRPC was reached.
-    """
-    grpc, rpc = parse_endpoint(grpc_address), parse_endpoint(said)
-    return f"http://{Endpoint(grpc.host, rpc.port) if rpc.host in LOCAL_HOSTS else rpc}"
 
 
 class VerifiedHub:

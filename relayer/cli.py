@@ -1,4 +1,4 @@
-"""`gradchain relayer link|start|status`: the link between a hub and its shards.
+"""`gradchain relayer`: the link between a hub and its shards.
 
 Modules that only one command needs are imported by it: a shell completes and prints help without them.
 """
@@ -8,34 +8,20 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from relayer.cli_checks import clients_command, health_command, log_level_command, pay_command
+from relayer.cli_common import config_option, json_option, load_quietly, print_json
+from relayer.cli_config import config_group, keys_group
+from relayer.cli_packets import clear_command, dry_run_command, packet_command, pending_command
+
 if TYPE_CHECKING:
-    from relayer.config import RelayerConfig
+    from pathlib import Path
+
     from relayer.link import LinkedShard
     from relayer.status import LinkStatus, StatusReport
-
-
-def find_config() -> Path:
-    """Return the configuration to take when none is named: that of this folder, or else that of the localnet."""
-    own = Path("relayer.toml")
-    localnet = Path(os.environ.get("GRADCHAIN_LOCALNET") or ".gradchain/localnet") / "relayer" / own
-    return localnet if localnet.exists() and not own.exists() else own
-
-
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
-config_option = click.option(
-    "--config",
-    "config_path",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=find_config,
-    show_default="relayer.toml, or that of the localnet",
-    help="Configuration file; relayer.example.toml explains every setting.",
-)
 
 
 @click.group(name="relayer")
@@ -53,7 +39,7 @@ def link_command(*, config_path: Path, as_json: bool) -> None:
     """
     from relayer.service import link_chains  # noqa: PLC0415
 
-    linked = asyncio.run(link_chains(_load_quietly(config_path)))
+    linked = asyncio.run(link_chains(load_quietly(config_path)))
     if as_json:
         click.echo(json.dumps({"links": [dataclasses.asdict(shard) for shard in linked]}, indent=2))
         return
@@ -73,21 +59,11 @@ def recover_command(*, shard: str, config_path: Path, as_json: bool) -> None:
     from relayer.service import recover_clients  # noqa: PLC0415
     from relayer.types import ChainId  # noqa: PLC0415
 
-    linked = asyncio.run(recover_clients(_load_quietly(config_path), ChainId(shard)))
+    linked = asyncio.run(recover_clients(load_quietly(config_path), ChainId(shard)))
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(linked), indent=2))
     else:
         _print_link(linked)
-
-
-def _load_quietly(config_path: Path) -> RelayerConfig:
-    """Read the configuration of a command that prints its result, so that only trouble is logged."""
-    from relayer.config import load_config  # noqa: PLC0415
-    from relayer.logs import set_up_logs  # noqa: PLC0415
-
-    config = load_config(config_path)
-    set_up_logs(config.log_format, "warning")
-    return config
 
 
 def _print_link(shard: LinkedShard) -> None:
@@ -120,9 +96,9 @@ def status_command(*, config_path: Path, as_json: bool) -> None:
     """Show clients with their time to expiry, pending packets and counters, whether or not the relayer runs."""
     from relayer.service import report_status  # noqa: PLC0415
 
-    report = asyncio.run(report_status(_load_quietly(config_path)))
+    report = asyncio.run(report_status(load_quietly(config_path)))
     if as_json:
-        click.echo(json.dumps(dataclasses.asdict(report), indent=2))
+        print_json(report)
     else:
         _print_status(report)
 
@@ -166,3 +142,18 @@ def _link_rows(link: LinkStatus) -> list[tuple[str, ...]]:
         )
         for end in link.ends
     ]
+
+
+for _command in (
+    config_group,
+    keys_group,
+    pending_command,
+    packet_command,
+    clear_command,
+    dry_run_command,
+    clients_command,
+    health_command,
+    pay_command,
+    log_level_command,
+):
+    relayer_group.add_command(_command)

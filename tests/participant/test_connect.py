@@ -10,13 +10,14 @@ import torch
 from torch import nn
 
 from abci_app.client import ChainConnection
+from abci_app.endpoint import locate_rpc
 from abci_app.errors import EndpointUnreachable, HeightUnavailable, KeyFileMissing, NodeUnavailable
 from abci_app.keyfile import save_key
 from participant.connect import Network, ShardDirectory, connect
 from participant.errors import ModelMismatch, TrustMissing, UnverifiedData
 from participant.tasks import build_spec
 from participant.trust import read_genesis
-from participant.verified import VerifiedHub, locate_rpc
+from participant.verified import VerifiedHub
 from tests.support.hub import CREATOR, HUB_CHAIN
 from tests.support.ports import free_ports
 from tests.support.served import ServedHub

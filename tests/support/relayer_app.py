@@ -130,6 +130,8 @@ class ToyChain:
     port: ToyPort = field(default_factory=ToyPort)
     bodies: dict[tuple[int, int, int], bytes] = field(default_factory=dict)
     """Bodies that a shard serves, by task, round and attempt."""
+    balances: dict[bytes, int] = field(default_factory=lambda: {RELAYER.public_key: 1_000})
+    """What accounts hold, as the hub's nodes say."""
 
     def build(self) -> AppDefinition:
         own, other = (HUB_PORT, SHARD_PORT) if self.kind == "hub" else (SHARD_PORT, HUB_PORT)
@@ -201,16 +203,23 @@ class ToyHubService:
 
     NAME = "gradchain.hub.v1.HubService"
 
-    def __init__(self, latest: Callable[[], StateReader]) -> None:
+    def __init__(self, latest: Callable[[], StateReader], chain: ToyChain) -> None:
         self._latest = latest
+        self._chain = chain
 
     def add_to(self, server: grpc.Server) -> None:
         methods: Methods = {
             "ListShards": _handler(self.list_shards, hub_query.ListShardsRequest),
             "ListTasks": _handler(self.list_tasks, hub_query.ListTasksRequest),
             "GetCheckpoint": _handler(self.get_checkpoint, hub_query.GetCheckpointRequest),
+            "GetAccount": _handler(self.get_account, hub_query.GetAccountRequest),
         }
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(self.NAME, methods),))
+
+    def get_account(
+        self, request: hub_query.GetAccountRequest, context: grpc.ServicerContext
+    ) -> hub_query.GetAccountResponse:
+        return hub_query.GetAccountResponse(balance=self._chain.balances.get(request.account, 0), earned=7)
 
     def list_shards(
         self, request: hub_query.ListShardsRequest, context: grpc.ServicerContext

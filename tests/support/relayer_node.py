@@ -12,6 +12,7 @@ import json
 import threading
 import time
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from hashlib import sha256
 from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
@@ -86,6 +87,9 @@ class PlayedNode:
     taken: list[bytes] = field(default_factory=list)
     earliest: int = 1
     is_paused: bool = False
+    catching_up: bool = False
+    clock_ahead_s: float = 0.0
+    """What the node's own clock is ahead of ours."""
 
     def __post_init__(self) -> None:
         self._lock = threading.RLock()
@@ -201,7 +205,7 @@ class PlayedNode:
 
     def _start_grpc(self, port: int) -> None:
         latest = self.application.store.latest
-        node = NodeService(self.application, self, rpc_address="")
+        node = NodeService(self.application, self, rpc_address=f"127.0.0.1:{self.rpc_port}")
         services: list[tuple[str, Callable[..., None]]] = [
             ("gradchain.node.v1.NodeService", lambda s: node_grpc.add_NodeServiceServicer_to_server(node, s)),
             (
@@ -209,7 +213,7 @@ class PlayedNode:
                 lambda s: ibc_grpc.add_IbcServiceServicer_to_server(IbcService(latest), s),
             ),
         ]
-        toy = ToyHubService(latest) if self.toy.kind == "hub" else ToyShardService(self.toy)
+        toy = ToyHubService(latest, self.toy) if self.toy.kind == "hub" else ToyShardService(self.toy)
         services.append((toy.NAME, toy.add_to))
         self._grpc = GrpcServer(f"127.0.0.1:{port}", services)
 
@@ -298,12 +302,15 @@ class PlayedNode:
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         with self._lock:
             body = self._answer(parts.path, query)
-        headers = Headers({"Content-Length": str(len(body)), "Connection": "close"})
+        date = formatdate(time.time() + self.clock_ahead_s, usegmt=True)
+        headers = Headers({"Content-Length": str(len(body)), "Connection": "close", "Date": date})
         return Response(HTTPStatus.OK.value, "OK", headers, body)
 
     def _answer(self, path: str, query: dict[str, str]) -> bytes:
         if path == "/abci_info":
             return encode_result({"response": {"last_block_height": str(self.height)}})
+        if path == "/health":
+            return encode_result({})
         if path == "/status":
             return encode_result(self._status_json())
         if path == "/abci_info":
@@ -344,7 +351,7 @@ class PlayedNode:
                 "latest_app_hash": hex_of(self._app_hash),
                 "latest_block_time": time_text(0) if newest is None else stamp_text(newest.header.time),
                 "earliest_block_height": str(self.earliest),
-                "catching_up": False,
+                "catching_up": self.catching_up,
             },
             "validator_info": {"voting_power": "10"},
         }

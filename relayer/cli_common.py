@@ -1,0 +1,83 @@
+"""What the relayer's commands share: options, reading the configuration, printing."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from _typeshed import DataclassInstance
+
+    from relayer.config import RelayerConfig
+
+
+def find_config() -> Path:
+    """Return the configuration to take when none is named: that of this folder, or else that of the localnet."""
+    own = Path("relayer.toml")
+    localnet = Path(os.environ.get("GRADCHAIN_LOCALNET") or ".gradchain/localnet") / "relayer" / own
+    return localnet if localnet.exists() and not own.exists() else own
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+config_option = click.option(
+    "--config",
+    "config_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=find_config,
+    show_default="relayer.toml, or that of the localnet",
+    help="Configuration file; relayer.example.toml explains every setting.",
+)
+shards_option = click.option(
+    "--shard",
+    "shards",
+    multiple=True,
+    help="Chain id of a shard; several may be given. All of them if left out.",
+)
+
+
+def load_quietly(config_path: Path) -> RelayerConfig:
+    """Read the configuration of a command that prints its result, so that only trouble is logged."""
+    from relayer.config import load_config  # noqa: PLC0415
+    from relayer.logs import set_up_logs  # noqa: PLC0415
+
+    config = load_config(config_path)
+    set_up_logs(config.log_format, "warning")
+    return config
+
+
+def choose_shards(config: RelayerConfig, names: Sequence[str]) -> RelayerConfig:
+    """Return a configuration for some of its shards; all of them if none is named.
+
+    Raises:
+      ShardUnknown: it serves no such shard.
+
+    """
+    from relayer.errors import ShardUnknown  # noqa: PLC0415
+
+    served = [str(shard.chain_id) for shard in config.served_shards]
+    for name in names:
+        if name not in served:
+            raise ShardUnknown(f"expected one of {', '.join(served) or 'no shards'}, got {name}")
+    if not names:
+        return config
+    return dataclasses.replace(config, filter=dataclasses.replace(config.filter, shards=tuple(names)))
+
+
+def print_json(value: DataclassInstance) -> None:
+    """Print a frozen value as JSON; its fields' names are the keys."""
+    click.echo(json.dumps(dataclasses.asdict(value), indent=2))
+
+
+def print_rows(rows: Sequence[DataclassInstance], columns: Sequence[str], title: str = "") -> None:
+    """Print some fields of values as a table; underscores of their names become spaces."""
+    from abci_app.table import print_table  # noqa: PLC0415
+
+    table = [tuple(str(getattr(row, column)) for column in columns) for row in rows]
+    print_table(tuple(column.replace("_", " ") for column in columns), table, title)

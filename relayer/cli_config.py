@@ -1,0 +1,172 @@
+"""`gradchain relayer config|keys`: writing and checking the configuration, and the keys that it names."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from relayer.cli_checks import examine_live, report
+from relayer.cli_common import config_option, json_option, load_quietly, print_json, print_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+# --- config ----------------------------------------------------------------------------------------------------------
+
+
+@click.group(name="config")
+def config_group() -> None:
+    """Write and check the configuration."""
+
+
+@config_group.command(name="init")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("relayer.toml"),
+    show_default=True,
+    help="File to write.",
+)
+@click.option(
+    "--localnet",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Directory of a localnet whose chains and keys to take.",
+)
+@click.option(
+    "--hub", multiple=True, metavar="HOST:PORT", help="gRPC address of a hub node; several for failover."
+)
+@click.option(
+    "--shard", "shards", multiple=True, metavar="HOST:PORT", help="gRPC address of a node of a shard."
+)
+@click.option(
+    "--key-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("keys/relayer.json"),
+    show_default=True,
+    help="Key that signs; relative to the file.",
+)
+@click.option(
+    "--authority-key-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Key of the chains' authority, for `link`; relative to the file.",
+)
+@json_option
+def init_command(
+    *,
+    out: Path,
+    localnet: Path | None,
+    hub: Sequence[str],
+    shards: Sequence[str],
+    key_file: Path,
+    authority_key_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Write a commented configuration, for a localnet or for the chains to which some nodes belong.
+
+    Nodes are asked for the names of their chains and for the address of their CometBFT.
+    """
+    from relayer.config_text import write_new_config  # noqa: PLC0415
+    from relayer.make_config import from_localnet, from_nodes  # noqa: PLC0415
+
+    if (localnet is None) == (not hub and not shards):
+        raise click.UsageError("expected --localnet, or --hub and --shard")
+    config = (
+        from_nodes(hub, shards, key_file, authority_key_file) if localnet is None else from_localnet(localnet)
+    )
+    write_new_config(out, config)
+    chain_ids = [str(chain.chain_id) for chain in config.chains]
+    if as_json:
+        click.echo(json.dumps({"config": str(out), "chains": chain_ids}, indent=2))
+        return
+    click.echo(f"{out}: {', '.join(chain_ids)}")
+    click.echo("next: gradchain relayer keys add, gradchain relayer config validate --live")
+
+
+@config_group.command(name="validate")
+@config_option
+@click.option("--live", is_flag=True, help="Ask the chains too: everything that `relayer health` looks at.")
+@json_option
+def validate_command(*, config_path: Path, live: bool, as_json: bool) -> None:
+    """Check the configuration and its keys; every problem is listed.
+
+    With --live each node is asked whether it answers and belongs to the right chain, accounts must hold what
+    min_balance says, and the links' clients must exist and be active.
+    """
+    config = load_quietly(config_path)
+    if live:
+        examination, problem = asyncio.run(examine_live(config))
+    else:
+        from relayer.examine import examine_files  # noqa: PLC0415
+
+        examination, problem = examine_files(config)
+    report(examination, problem, as_json=as_json)
+
+
+# --- keys ------------------------------------------------------------------------------------------------------------
+
+
+@click.group(name="keys")
+def keys_group() -> None:
+    """Make and show the keys that sign what is relayed.
+
+    A key is a file that only its owner can read; the configuration names it in key_files of a chain.
+    """
+
+
+@keys_group.command(name="list")
+@config_option
+@json_option
+def keys_list_command(*, config_path: Path, as_json: bool) -> None:
+    """List the keys of all chains with their addresses."""
+    from relayer.keylist import list_keys  # noqa: PLC0415
+
+    found = list_keys(load_quietly(config_path))
+    if as_json:
+        print_json(found)
+    else:
+        print_rows(found.keys, ("chain", "role", "address", "file", "problem"))
+
+
+@keys_group.command(name="add")
+@config_option
+@click.argument("name")
+@click.option(
+    "--chain", "chains", multiple=True, help="Chain id; several may be given. All chains if left out."
+)
+@json_option
+def keys_add_command(*, config_path: Path, name: str, chains: Sequence[str], as_json: bool) -> None:
+    """Make the key keys/NAME.json beside the configuration if it is not there, and name it in key_files of chains.
+
+    What the configuration names already is left as it is, so the command also makes the key of a new configuration.
+    """
+    from relayer.keylist import add_key  # noqa: PLC0415
+
+    added = add_key(config_path, load_quietly(config_path), name, chains)
+    if as_json:
+        print_json(added)
+        return
+    click.echo(f"{added.address} in {added.file}{' (made)' if added.made else ''}")
+    click.echo(f"named for {', '.join(added.chains)}" if added.chains else "named already")
+
+
+@keys_group.command(name="show")
+@config_option
+@click.argument("name")
+@json_option
+def keys_show_command(*, config_path: Path, name: str, as_json: bool) -> None:
+    """Show address and public key of keys/NAME.json, or of the file NAME; the secret stays in its file."""
+    from relayer.keylist import show_key  # noqa: PLC0415
+
+    view = show_key(config_path, load_quietly(config_path), name)
+    if as_json:
+        print_json(view)
+        return
+    click.echo(f"address     {view.address}")
+    click.echo(f"public key  {view.public_key}")
+    click.echo(f"file        {view.file}")
+    click.echo(f"signs for   {', '.join(view.chains) or 'no chain of this configuration'}")
