@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from relayer.actions import JournalAction
-    from relayer.types import PacketRecord, TxRecord
+    from relayer.types import Duty, PacketKey, PacketRecord, Step, TxRecord
 
 SCHEMA_VERSION: Final = len(MIGRATIONS)
 KEPT_DONE: Final = 10_000
@@ -280,6 +280,45 @@ class JournalReader:
         with _as_unusable(self.path):
             rows = self._connection.execute("SELECT * FROM packets ORDER BY seen_ns, chain, client, sequence")
             return tuple(read_packet(row) for row in rows)
+
+    def find_packet(self, key: PacketKey) -> PacketRecord | None:
+        """Return a packet, or None if it is not kept.
+
+        Raises:
+          JournalUnusable: it cannot be read.
+
+        """
+        query = "SELECT * FROM packets WHERE chain = ? AND client = ? AND sequence = ?"
+        with _as_unusable(self.path):
+            names = (key.sender.chain, key.sender.client, key.sequence)
+            row = self._connection.execute(query, names).fetchone()
+            return None if row is None else read_packet(row)
+
+    def list_open(self, stage: tuple[Duty, Step] | None, limit: int) -> tuple[PacketRecord, ...]:
+        """Return packets that are not done, the oldest first, those of a stage if one is named.
+
+        Raises:
+          JournalUnusable: it cannot be read.
+
+        """
+        duty, step = ("%", "%") if stage is None else (stage[0].value, stage[1].value)
+        query = (
+            "SELECT * FROM packets WHERE step <> 'done' AND duty LIKE ? AND step LIKE ? "
+            "ORDER BY seen_ns, chain, client, sequence LIMIT ?"
+        )
+        with _as_unusable(self.path):
+            return tuple(read_packet(row) for row in self._connection.execute(query, (duty, step, limit)))
+
+    def find_tx(self, tx_hash: bytes) -> TxRecord | None:
+        """Return a transaction, or None if it is not kept.
+
+        Raises:
+          JournalUnusable: it cannot be read.
+
+        """
+        with _as_unusable(self.path):
+            row = self._connection.execute("SELECT * FROM txs WHERE tx_hash = ?", (tx_hash,)).fetchone()
+            return None if row is None else read_tx(row)
 
     def txs(self) -> tuple[TxRecord, ...]:
         """Return all transactions that are kept.

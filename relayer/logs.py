@@ -19,8 +19,23 @@ _LEVELS: Final = {
 }
 
 
+_present: dict[str, str] = {"format": "text", "level": "info"}
+"""What was set last: there is one log a process."""
+
+
+def current_level() -> str:
+    """Return the level from which on lines are logged."""
+    return _present["level"]
+
+
+def set_level(level: str) -> None:
+    """Log from another level on, in the same form."""
+    set_up_logs(_present["format"], level)
+
+
 def set_up_logs(log_format: str, level: str) -> None:
     """Send the process's log lines to standard error, from a level on."""
+    _present.update(format=log_format, level=level)
     renderer: Processor = (
         structlog.processors.JSONRenderer()
         if log_format == "json"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from relayer.types import NS_PER_SECOND, ClientStatus, Step
 
@@ -85,11 +85,36 @@ class RelayMetrics:
             ["chain", "client"],
             registry=self.registry,
         )
+        self._trusting = Gauge(
+            "gradchain_relayer_client_trusting_seconds",
+            "Trusting period of the light client.",
+            ["chain", "client"],
+            registry=self.registry,
+        )
+        self._open = Gauge(
+            "gradchain_relayer_open", "Packets that are known and not done.", registry=self.registry
+        )
+        self._balance = Gauge(
+            "gradchain_relayer_balance",
+            "Tokens of an account that signs.",
+            ["chain", "address"],
+            registry=self.registry,
+        )
+        self._node_up = Gauge(
+            "gradchain_relayer_node_up",
+            "1 while the node answers, or was not asked yet.",
+            ["chain", "node"],
+            registry=self.registry,
+        )
         self._expires_at_s: dict[LinkEnd, float] = {}
 
-    def serve(self, host: str, port: int) -> None:
-        """Serve `/metrics` on that address, in a thread of its own."""
-        start_http_server(port, addr=host, registry=self.registry)
+    def set_balance(self, chain: str, address: str, tokens: int) -> None:
+        """Take over what an account holds."""
+        self._balance.labels(chain, address).set(tokens)
+
+    def set_node(self, chain: str, node: str, *, answers: bool) -> None:
+        """Take over whether a node answers."""
+        self._node_up.labels(chain, node).set(answers)
 
     def count_packet(self, record: PacketRecord, elapsed_s: float) -> None:
         """Count a packet that changed."""
@@ -115,6 +140,7 @@ class RelayMetrics:
         for chain_id, chain in state.chains.items():
             self._height.labels(chain_id).set(chain.head)
             self._cursor.labels(chain_id).set(chain.cursor)
+        self._open.set(len(state.packets))
         for end, lane in state.lanes.items():
             self._sample_lane(state, end, lane)
 
@@ -129,4 +155,5 @@ class RelayMetrics:
         if end not in self._expires_at_s:
             # Read at each scrape, so that it falls even while nothing happens.
             self._expiry.labels(*names).set_function(lambda: self._expires_at_s[end] - time.time())
+        self._trusting.labels(*names).set(lane.client.trusting_period_ns / NS_PER_SECOND)
         self._expires_at_s[end] = (lane.client.time_ns + lane.client.trusting_period_ns) / NS_PER_SECOND

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import time
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -14,17 +14,21 @@ import structlog
 from abci_app.keyfile import load_key
 from relayer.driver import Driver
 from relayer.errors import ConfigInvalid, JournalMissing
+from relayer.http_server import RelayServer
 from relayer.journal import Journal, JournalReader
+from relayer.keyring import load_keys
 from relayer.link import LinkedShard, Linker
 from relayer.metrics import RelayMetrics
 from relayer.nodes import connect
 from relayer.recovery import Recoverer
+from relayer.sampler import Sampler
 from relayer.status import StatusReport, collect_status
 from relayer.submit import Submitter
+from relayer.trail import Trail, trail_path
 from tx.errors import AppError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Coroutine, Iterator
 
     from relayer.config import RelayerConfig
     from relayer.nodes import ChainNodes
@@ -36,12 +40,13 @@ STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 @asynccontextmanager
-async def _connected(config: RelayerConfig) -> AsyncIterator[tuple[ChainNodes, dict[ChainId, ChainNodes]]]:
-    """Yield clients of the hub's nodes and of each shard's."""
+async def connected(config: RelayerConfig) -> AsyncIterator[tuple[ChainNodes, dict[ChainId, ChainNodes]]]:
+    """Yield clients of the hub's nodes and of each served shard's."""
     timeout_s = float(config.request_timeout_s)
     hub = connect(config.hub.chain_id, "hub", config.hub.nodes, timeout_s)
     shards = {
-        shard.chain_id: connect(shard.chain_id, "shard", shard.nodes, timeout_s) for shard in config.shards
+        shard.chain_id: connect(shard.chain_id, "shard", shard.nodes, timeout_s)
+        for shard in config.served_shards
     }
     try:
         yield hub, shards
@@ -57,7 +62,7 @@ async def link_chains(config: RelayerConfig) -> tuple[LinkedShard, ...]:
       AppError: a key is missing, a chain cannot be asked, or what exists cannot become a link.
 
     """
-    async with _connected(config) as (hub, shards):
+    async with connected(config) as (hub, shards):
         linker = _make_linker(config, hub)
         results = await asyncio.gather(
             *(linker.link(shard) for shard in shards.values()), return_exceptions=True
@@ -77,7 +82,7 @@ async def recover_clients(config: RelayerConfig, shard_id: ChainId) -> LinkedSha
       AppError: a key is missing, a chain cannot be asked, or refuses.
 
     """
-    async with _connected(config) as (hub, shards):
+    async with connected(config) as (hub, shards):
         shard = shards.get(shard_id)
         if shard is None:
             raise ConfigInvalid(f"expected one of the shards {sorted(shards)}, got {shard_id!r}")
@@ -87,7 +92,7 @@ async def recover_clients(config: RelayerConfig, shard_id: ChainId) -> LinkedSha
 def _make_linker(config: RelayerConfig, hub: ChainNodes) -> Linker:
     authorities = {
         chain.chain_id: load_key(chain.authority_key_file)
-        for chain in (config.hub, *config.shards)
+        for chain in (config.hub, *config.served_shards)
         if chain.authority_key_file is not None
     }
     return Linker(hub, authorities, config.client, Submitter(time.time_ns, os.urandom, config.tx_life_s))
@@ -100,21 +105,24 @@ async def relay(config: RelayerConfig, *, retry_refused: bool = False) -> None:
       AppError: a key or the journal cannot be used.
 
     """
-    keys = {chain.chain_id: load_key(chain.key_file) for chain in (config.hub, *config.shards)}
-    metrics = None
-    if config.metrics is not None:
-        metrics = RelayMetrics()
-        metrics.serve(config.metrics.host, config.metrics.port)
-    with Journal(config.journal) as journal:
-        async with _connected(config) as (hub, shards):
-            driver = Driver(config, journal, hub, shards, keys, metrics, retry_refused)
-            LOG.info("relayer started", hub=hub.chain_id, shards=sorted(shards), process=os.getpid())
-            await _run_until_stopped(driver)
+    keys = load_keys((config.hub, *config.served_shards))
+    async with AsyncExitStack() as stack:
+        journal = stack.enter_context(Journal(config.journal))
+        hub, shards = await stack.enter_async_context(connected(config))
+        driver = Driver(config, journal, hub, shards, keys, retry_refused=retry_refused)
+        beside: list[Coroutine[None, None, None]] = []
+        if config.http is not None:
+            driver.metrics = RelayMetrics()
+            driver.listeners = (stack.enter_context(Trail(trail_path(config.journal))),)
+            stack.enter_context(RelayServer(config.http, config.journal, driver.metrics.registry))
+            beside.append(Sampler(config, hub, shards, keys, driver.metrics).run())
+        LOG.info("relayer started", hub=hub.chain_id, shards=sorted(shards), process=os.getpid())
+        await _run_until_stopped(driver.run(), *beside)
     LOG.info("relayer stopped")
 
 
-async def _run_until_stopped(driver: Driver) -> None:
-    """Run the driver until a signal comes or it fails.
+async def _run_until_stopped(*works: Coroutine[None, None, None]) -> None:
+    """Run until a signal comes or one of the works fails.
 
     Raises:
       AppError: it failed as expected.
@@ -124,23 +132,23 @@ async def _run_until_stopped(driver: Driver) -> None:
     loop = asyncio.get_running_loop()
     for number in STOP_SIGNALS:
         loop.add_signal_handler(number, stop.set)
-    running = asyncio.create_task(driver.run())
+    running = [asyncio.create_task(work) for work in works]
     stopping = asyncio.create_task(stop.wait())
     try:
-        await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((*running, stopping), return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in (running, stopping):
+        for task in (*running, stopping):
             task.cancel()
-        results = await asyncio.gather(running, stopping, return_exceptions=True)
+        results = await asyncio.gather(*running, stopping, return_exceptions=True)
         for number in STOP_SIGNALS:
             loop.remove_signal_handler(number)
-    failure = results[0]
-    if isinstance(failure, BaseExceptionGroup):
-        expected = failure.subgroup(AppError)
-        if expected is not None:
-            raise _first(expected)
-    if isinstance(failure, BaseException) and not isinstance(failure, asyncio.CancelledError):
-        raise failure
+    for failure in results:
+        if isinstance(failure, BaseExceptionGroup):
+            expected = failure.subgroup(AppError)
+            if expected is not None:
+                raise _first(expected)
+        if isinstance(failure, BaseException) and not isinstance(failure, asyncio.CancelledError):
+            raise failure
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
@@ -156,13 +164,25 @@ async def report_status(config: RelayerConfig) -> StatusReport:
       JournalUnusable, JournalTooNew: the journal cannot be read.
 
     """
+    with open_reader(config) as journal:
+        async with connected(config) as (hub, shards):
+            return await collect_status(hub, shards, journal, time.time_ns())
+
+
+@contextmanager
+def open_reader(config: RelayerConfig) -> Iterator[JournalReader | None]:
+    """Yield the journal for reading, or None if the relayer was never started: the chains can be asked all the same.
+
+    Raises:
+      JournalUnusable, JournalTooNew: it cannot be read.
+
+    """
     try:
         journal = JournalReader(config.journal)
     except JournalMissing:
-        journal = None  # never started; the chains can be asked all the same
+        yield None
+        return
     try:
-        async with _connected(config) as (hub, shards):
-            return await collect_status(hub, shards, journal, time.time_ns())
+        yield journal
     finally:
-        if journal is not None:
-            journal.close()
+        journal.close()

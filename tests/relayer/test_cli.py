@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from abci_app.endpoint import Endpoint
 from relayer.cli import relayer_group
-from relayer.config import format_config
+from relayer.config_text import format_config
 from relayer.errors import ConfigMissing
 from tests.support.ports import free_ports
 from tests.support.relayer import ended, received, running_pair
@@ -171,7 +171,7 @@ def test_a_second_relayer_with_the_same_journal_does_not_start(pair: Pair) -> No
 def test_metrics_are_served_where_the_configuration_says(pair: Pair) -> None:
     (port,) = free_ports(1)
     run(pair, "link")
-    write_config(replace(pair.config, metrics=Endpoint("127.0.0.1", port)))
+    write_config(replace(pair.config, http=Endpoint("127.0.0.1", port)))
     with start(pair) as process:
         pair.send_from_hub()
         eventually(lambda: ended(pair.hub) == ["acknowledged"], "an acknowledgement")

@@ -1,0 +1,164 @@
+"""Clearing: seeing a fixed set of open packets through, beside whatever relayer runs.
+
+It is a second relayer with a journal that lives as long as the command, told of those packets alone: so it holds up
+no live packet, which is the running relayer's; what both deliver, a chain takes once.  Packets that the running
+relayer has given up as refused are tried anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from relayer.actions import PutPacket
+from relayer.driver import Driver
+from relayer.errors import ClearUnfinished
+from relayer.events import BodyWanted
+from relayer.filters import keep_packets
+from relayer.journal import Journal
+from relayer.pending import list_open
+from relayer.types import Step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from relayer.actions import RelayAction
+    from relayer.config import RelayerConfig
+    from relayer.events import RelayEvent
+    from relayer.keyring import KeyRing
+    from relayer.nodes import ChainNodes
+    from relayer.state import RelayState
+    from relayer.types import ChainId, PacketKey, PacketRecord, TimeNs
+
+OPEN: Final = "open"
+
+
+@dataclass(frozen=True, slots=True)
+class ClearedPacket:
+    """What became of one packet."""
+
+    chain: str
+    """The chain that sent it."""
+    client: str
+    sequence: int
+    outcome: str
+    """acknowledged, timed_out, gone; or how far it got: refused, open, ..."""
+    ended: bool
+    reason: str
+    """Why it has not ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClearReport:
+    """What became of all packets that were open when it began."""
+
+    found: int
+    cleared: int
+    packets: tuple[ClearedPacket, ...]
+
+
+@dataclass(slots=True)
+class _Watch:
+    """Lets the driver know of the wanted packets only, and sees how they end."""
+
+    wanted: dict[PacketKey, PacketRecord | None]
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def admit(self, event: RelayEvent) -> RelayEvent | None:
+        """Return what concerns the wanted packets."""
+        if isinstance(event, BodyWanted):
+            return None  # those of the wanted packets follow from their acknowledgements
+        return keep_packets(event, lambda packet: packet.key in self.wanted)
+
+    def note(self, decided: Iterable[RelayAction], state: RelayState, now_ns: TimeNs) -> None:
+        """Take note of what moved."""
+        del now_ns
+        for action in decided:
+            if isinstance(action, PutPacket) and action.record.key in self.wanted:
+                self.wanted[action.record.key] = action.record
+        if not state.bodies and all(record is not None and _rests(record) for record in self.wanted.values()):
+            self.done.set()
+
+
+def _rests(record: PacketRecord) -> bool:
+    return record.step in {Step.DONE, Step.REFUSED}
+
+
+async def clear(
+    config: RelayerConfig,
+    hub: ChainNodes,
+    shards: Mapping[ChainId, ChainNodes],
+    keys: KeyRing,
+    is_wanted: Callable[[PacketKey], bool],
+    timeout_s: float,
+) -> tuple[ClearReport, ClearUnfinished | None]:
+    """See the open packets of some shards through; return what became of them, and an error if some are left.
+
+    Raises:
+      LinkMissing: a shard has no link.
+      AppError: the chains cannot be asked.
+
+    """
+    watch = _Watch({})
+    for _, ends in await asyncio.gather(*(list_open(hub, shard) for shard in shards.values())):
+        for _, packets in ends:
+            watch.wanted.update((sent.key, None) for sent in packets if is_wanted(sent.key))
+    if watch.wanted:
+        await _run(config, hub, shards, keys, watch, timeout_s)
+    report = _report(watch)
+    left = report.found - report.cleared
+    if not left:
+        return report, None
+    refused = sum(1 for record in watch.wanted.values() if record is not None and record.step is Step.REFUSED)
+    text = f"expected {report.found} packets to end, got {left} left, {refused} of them refused"
+    return report, ClearUnfinished(text)
+
+
+async def _run(
+    config: RelayerConfig,
+    hub: ChainNodes,
+    shards: Mapping[ChainId, ChainNodes],
+    keys: KeyRing,
+    watch: _Watch,
+    timeout_s: float,
+) -> None:
+    """Relay until all wanted packets rest, or the time is over."""
+    with (
+        tempfile.TemporaryDirectory(prefix="gradchain-clear-") as directory,
+        Journal(Path(directory) / "clear.db") as journal,
+    ):
+        # What it was asked for is its own, whoever leads.
+        alone = replace(config, options=replace(config.options, relayers=1, position=0))
+        driver = Driver(alone, journal, hub, shards, keys, listeners=(watch,), admit=watch.admit)
+        running = asyncio.create_task(driver.run())
+        waiting = asyncio.create_task(watch.done.wait())
+        try:
+            await asyncio.wait((running, waiting), timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            running.cancel()
+            waiting.cancel()
+            results = await asyncio.gather(running, waiting, return_exceptions=True)
+        if isinstance(results[0], Exception):
+            raise results[0]
+
+
+def _report(watch: _Watch) -> ClearReport:
+    packets = tuple(
+        _describe(key, record) for key, record in sorted(watch.wanted.items(), key=lambda item: item[0])
+    )
+    return ClearReport(len(packets), sum(packet.ended for packet in packets), packets)
+
+
+def _describe(key: PacketKey, record: PacketRecord | None) -> ClearedPacket:
+    failure = None if record is None else record.failure
+    return ClearedPacket(
+        chain=key.sender.chain,
+        client=key.sender.client,
+        sequence=key.sequence,
+        outcome=OPEN if record is None else record.stage,
+        ended=record is not None and record.step is Step.DONE,
+        reason="" if failure is None else str(failure),
+    )

@@ -1,0 +1,95 @@
+"""What relaying costs and brings: balances and earnings from the hub, transactions from the journal.
+
+Neither chain charges for a transaction today: a shard has no token, and the hub takes none for relaying.  So what is
+spent is counted in transactions; tokens are counted as the hub states them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from abci_app.keyfile import load_key
+from relayer.examine import get_account
+from relayer.types import TxState
+from tx.keys import format_address
+
+if TYPE_CHECKING:
+    from relayer.config import RelayerConfig
+    from relayer.journal import JournalReader
+    from relayer.nodes import ChainNodes
+
+
+@dataclass(frozen=True, slots=True)
+class AccountPay:
+    """One account on the hub; the word of one node."""
+
+    address: str
+    key_file: str
+    balance: int
+    earned: int
+    """Tokens that settlements have paid to it, for whatever."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChainTxs:
+    """What was sent to one chain, as far as the journal still knows."""
+
+    chain_id: str
+    fees: int
+    """Tokens paid for the transactions below: 0, since no chain charges."""
+    included: int
+    """Transactions that did their work."""
+    failed: int
+    """Refused by the chain; nothing was paid for them, so that nothing has to be refunded."""
+    expired: int
+    """In no block before their expiry."""
+    pending: int
+
+
+@dataclass(frozen=True, slots=True)
+class PayReport:
+    """Everything."""
+
+    spent: int
+    """Tokens, all chains."""
+    earned: int
+    """Tokens, all accounts."""
+    refunded: int
+    """Tokens that came back of what was spent."""
+    accounts: tuple[AccountPay, ...]
+    chains: tuple[ChainTxs, ...]
+
+
+async def report_pay(config: RelayerConfig, hub: ChainNodes, journal: JournalReader | None) -> PayReport:
+    """Return what was spent, earned and refunded.
+
+    Raises:
+      AppError: a key cannot be read, or the hub cannot be asked.
+
+    """
+    accounts: list[AccountPay] = []
+    for path in config.hub.key_files:
+        public_key = load_key(path).public_key
+        answer = await get_account(hub, public_key)
+        accounts.append(AccountPay(format_address(public_key), str(path), answer.balance, answer.earned))
+    counts: Counter[tuple[str, TxState]] = Counter() if journal is None else Counter(journal.count_txs())
+    chains = tuple(
+        ChainTxs(
+            chain_id=chain.chain_id,
+            fees=0,
+            included=counts[chain.chain_id, TxState.INCLUDED],
+            failed=counts[chain.chain_id, TxState.FAILED],
+            expired=counts[chain.chain_id, TxState.EXPIRED],
+            pending=counts[chain.chain_id, TxState.PENDING],
+        )
+        for chain in config.chains
+    )
+    return PayReport(
+        spent=sum(chain.fees for chain in chains),
+        earned=sum(account.earned for account in accounts),
+        refunded=0,
+        accounts=tuple(accounts),
+        chains=chains,
+    )

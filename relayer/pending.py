@@ -1,0 +1,155 @@
+"""Packets that the chains call open, with their age: from the chains, so that none is missed, whoever relays."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from relayer import queries
+from relayer.discovery import find_link
+from relayer.types import NS_PER_SECOND, Height
+from tx.errors import AppError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from relayer.events import SentPacket
+    from relayer.journal import JournalReader
+    from relayer.nodes import ChainNodes
+    from relayer.types import ChainId, Link, LinkEnd, PacketKey, PacketRecord, TimeNs
+
+HEADERS_AT_ONCE: Final = 16
+UNSEEN: Final = "unseen"
+"""Stage of a packet that the journal does not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class PendingPacket:
+    """A packet that its sender's chain neither saw acknowledged nor timed out."""
+
+    shard: str
+    """Names the link."""
+    chain: str
+    """The chain that sent it."""
+    client: str
+    sequence: int
+    stage: str
+    """Where our relayer has it; `unseen` if it does not know it."""
+    age_s: int
+    """Since the block that sent it; -1 if no node keeps that block any more and our relayer has not seen it."""
+    timeout_in_s: int
+    """Until it can no longer be received; negative when it must be timed out."""
+    attempts: int
+    reason: str
+    """Why it still waits, as far as our relayer knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownLink:
+    """A link that could not be asked about."""
+
+    shard: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class PendingReport:
+    """Open packets, the oldest first."""
+
+    total: int
+    """Of all links that could be asked, those above the limit too."""
+    packets: tuple[PendingPacket, ...]
+    unknown: tuple[UnknownLink, ...]
+
+
+async def list_open(
+    hub: ChainNodes, shard: ChainNodes
+) -> tuple[Link, list[tuple[LinkEnd, tuple[SentPacket, ...]]]]:
+    """Return the link of a shard, and the open packets of both ends.
+
+    Raises:
+      LinkMissing: there is no link.
+      AppError: the chains cannot be asked.
+
+    """
+    link = (await find_link(hub, shard)).link
+    nodes = {hub.chain_id: hub, shard.chain_id: shard}
+    found = await asyncio.gather(*(queries.list_pending(nodes[end.chain], end, link) for end in link.ends))
+    return link, list(zip(link.ends, found, strict=True))
+
+
+async def report_pending(
+    hub: ChainNodes,
+    shards: Mapping[ChainId, ChainNodes],
+    journal: JournalReader | None,
+    limit: int,
+    now_ns: int,
+) -> tuple[PendingReport, AppError | None]:
+    """Return the oldest open packets of all links, and the first error if a link could not be asked."""
+    results = await asyncio.gather(
+        *(_report_link(hub, shard, journal, limit, now_ns) for shard in shards.values()),
+        return_exceptions=True,
+    )
+    total, packets, unknown = 0, list[PendingPacket](), list[UnknownLink]()
+    first: AppError | None = None
+    for shard, result in zip(shards, results, strict=True):
+        if isinstance(result, AppError):
+            unknown.append(UnknownLink(shard, str(result)))
+            first = first or result
+        elif isinstance(result, BaseException):
+            raise result
+        else:
+            total += result[0]
+            packets += result[1]
+    packets.sort(key=lambda packet: -packet.age_s)
+    return PendingReport(total, tuple(packets[:limit]), tuple(unknown)), first
+
+
+async def _report_link(
+    hub: ChainNodes, shard: ChainNodes, journal: JournalReader | None, limit: int, now_ns: int
+) -> tuple[int, list[PendingPacket]]:
+    _, ends = await list_open(hub, shard)
+    nodes = {hub.chain_id: hub, shard.chain_id: shard}
+    found: list[PendingPacket] = []
+    for end, packets in ends:
+        # Numbers rise with the blocks: the first are the oldest.
+        oldest = packets[:limit]
+        times = await _read_times(nodes[end.chain], oldest)
+        for sent in oldest:
+            record = None if journal is None else journal.find_packet(sent.key)
+            found.append(_describe(shard.chain_id, sent, times[sent.height], record, now_ns))
+    return sum(len(packets) for _, packets in ends), found
+
+
+async def _read_times(chain: ChainNodes, packets: Sequence[SentPacket]) -> dict[Height, TimeNs | None]:
+    """Return the times of the blocks that sent packets, as far as nodes keep their headers."""
+    heights = sorted({sent.height for sent in packets})
+    at_once = asyncio.Semaphore(HEADERS_AT_ONCE)
+
+    async def read(height: Height) -> TimeNs | None:
+        async with at_once:
+            try:
+                return (await queries.get_height(chain, height)).time_ns
+            except AppError:
+                return None
+
+    return dict(zip(heights, await asyncio.gather(*map(read, heights)), strict=True))
+
+
+def _describe(
+    shard: str, sent: SentPacket, time_ns: TimeNs | None, record: PacketRecord | None, now_ns: int
+) -> PendingPacket:
+    since_ns = time_ns if time_ns is not None else None if record is None else record.seen_ns
+    key: PacketKey = sent.key
+    return PendingPacket(
+        shard=shard,
+        chain=key.sender.chain,
+        client=key.sender.client,
+        sequence=key.sequence,
+        stage=UNSEEN if record is None else record.stage,
+        age_s=-1 if since_ns is None else max(0, (now_ns - since_ns) // NS_PER_SECOND),
+        timeout_in_s=sent.timeout_s - now_ns // NS_PER_SECOND,
+        attempts=0 if record is None else record.attempts,
+        reason="" if record is None or record.failure is None else str(record.failure),
+    )
