@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, get_args
 from relayer import actions, queries
 from relayer.discovery import find_link
 from relayer.effects import Effects
+from relayer.events import BlocksSkipped, Tick
 from relayer.filters import take_ports
 from relayer.machine import RelayMachine
 from relayer.prover import Prover
@@ -126,7 +127,7 @@ class _Rehearsal:
         batch = None if batch_id is None else state.batches.get(batch_id)
         if batch is None:
             return
-        records = [state.packets[key] for key in batch.items]
+        records = [state.packets[key] for key in sorted(batch.items)]
         self.planned.update(batch.items)
         signed = self.signed.get(batch.batch_id)
         self.txs.append(
@@ -164,7 +165,7 @@ async def rehearse(
     nodes = {hub.chain_id: hub, **shards}
     links: dict[LinkEnd, Link] = {}
     restored = Restored() if journal is None else journal.unfinished()
-    machine = RelayMachine(replace(config.options, max_in_flight=MANY, max_part_groups=MANY), restored)
+    machine = RelayMachine(replace(config.options, max_in_flight=0, max_part_groups=0), restored)
     effects = Effects(
         nodes=nodes,
         keys=keys,
@@ -177,17 +178,26 @@ async def rehearse(
     )
     rehearsal = _Rehearsal(machine, effects, config)
     found = await asyncio.gather(*(find_link(hub, shard) for shard in shards.values()))
-    for head in await asyncio.gather(*(queries.get_head(chain) for chain in nodes.values())):
+    heads = await asyncio.gather(*(queries.get_head(chain) for chain in nodes.values()))
+    for head in heads:
         rehearsal.hear(head)
     for ready in found:
         links.update(dict.fromkeys(ready.link.ends, ready.link))
         rehearsal.hear(ready)
+    for head in heads:
+        # What the blocks since the journal's last one have done is asked for, instead of reading them.
+        rehearsal.hear(BlocksSkipped(head.chain, head.height))
     try:
+        await rehearsal.run()
+        # Nothing was started before all was known: so the packets are together that would travel together.
+        machine.state.options = replace(config.options, max_in_flight=MANY, max_part_groups=MANY)
+        rehearsal.hear(Tick())
         await rehearsal.run()
     finally:
         for task in rehearsal.tasks:
             task.cancel()
-    return Plan(tuple(rehearsal.txs), tuple(rehearsal.bodies), _list_waiting(machine, rehearsal.planned))
+    txs = sorted(rehearsal.txs, key=lambda tx: (tx.chain, tx.packets[0].sequence if tx.packets else 0))
+    return Plan(tuple(txs), tuple(rehearsal.bodies), _list_waiting(machine, rehearsal.planned))
 
 
 def _list_waiting(machine: RelayMachine, planned: set[PacketKey]) -> tuple[WaitingPacket, ...]:

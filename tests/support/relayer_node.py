@@ -84,6 +84,8 @@ class PlayedNode:
     mempool: list[bytes] = field(default_factory=list)
     refuse_broadcast: bool = False
     """Take no transactions, as if the node's CometBFT were down."""
+    refused: int = 0
+    """Transactions that came meanwhile."""
     taken: list[bytes] = field(default_factory=list)
     earliest: int = 1
     is_paused: bool = False
@@ -117,6 +119,7 @@ class PlayedNode:
         from abci_app.errors import NodeUnavailable
 
         if self.refuse_broadcast:
+            self.refused += 1
             raise NodeUnavailable("expected CometBFT to answer")
         answer = self.application.check_tx(abci_pb2.RequestCheckTx(tx=tx))
         if not answer.code:
