@@ -238,7 +238,7 @@ def test_pending_names_the_stage_and_the_reason_of_our_relayer(pair: Pair) -> No
 
         def is_delayed() -> bool:
             (packet,) = run_json(pair, "pending")["packets"]
-            return packet["stage"] == "submitted"
+            return str(packet["stage"]) == "submitted"
 
         eventually(is_delayed, "a packet on its way")
         pair.shard.refuse_broadcast = False

@@ -35,7 +35,7 @@ def read_exports() -> dict[str, set[str]]:
     found = {
         collector._name + suffix: set(collector._labelnames) | ADDED_BY_PROMETHEUS
         for collector in collectors
-        for suffix in SUFFIXES[collector._type]
+        for suffix in SUFFIXES[str(collector._type)]
     }
     # A gauge that is made with its label set already.
     return found | {"gradchain_height": {"chain"} | ADDED_BY_PROMETHEUS}
