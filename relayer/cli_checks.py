@@ -114,6 +114,8 @@ def report(examination: Examination, problem: ProblemsFound | None, *, as_json: 
             for check in examination.checks
         ]
         print_table(("check", "of", "verdict", "found"), rows)
+        for code, cure in sorted({(check.code, check.cure) for check in examination.checks if check.cure}):
+            click.echo(f"{code}: {cure}")
     if problem is not None:
         raise problem
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import socket
 import threading
 import time
 from dataclasses import dataclass
@@ -73,8 +74,11 @@ class RelayServer:
         class Handler(_Handler):
             answer = staticmethod(routes.answer)
 
+        class Server(_Server):
+            address_family = socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET
+
         try:
-            self._server = _Server((endpoint.host, endpoint.port), Handler)
+            self._server = Server((endpoint.host, endpoint.port), Handler)
         except OSError as error:
             raise PortTaken(f"expected to listen on {endpoint}, got: {error.strerror}") from error
         self._thread = threading.Thread(
@@ -166,6 +170,14 @@ def _reply_error(error: AppError) -> Reply:
     return _reply({"error": error.message, "code": f"{error.CODESPACE}/{error.CODE}", "cure": cure}, status)
 
 
+def _parse_host(text: str) -> str:
+    """Return the name in a Host header, without a port; empty if it has no such form."""
+    try:
+        return urlsplit(f"//{text}").hostname or ""
+    except ValueError:
+        return ""
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     # Two relayers on one address would each get some of the requests.
@@ -192,7 +204,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self, method: str, body: bytes) -> None:
         # A web page that gives its own name the address 127.0.0.1 could read what is served here.
-        host = (self.headers.get("Host") or "").rpartition(":")[0].strip("[]")
+        host = _parse_host(self.headers.get("Host") or "")
         if host not in LOOPBACK_HOSTS:
             self._send(_reply_error(RequestInvalid(f"expected a loopback host, got {host!r}")))
             return

@@ -109,11 +109,11 @@ async def relay(config: RelayerConfig, *, retry_refused: bool = False) -> None:
     async with AsyncExitStack() as stack:
         journal = stack.enter_context(Journal(config.journal))
         hub, shards = await stack.enter_async_context(connected(config))
-        driver = Driver(config, journal, hub, shards, keys, retry_refused=retry_refused)
+        trail = stack.enter_context(Trail(trail_path(config.journal)))
+        driver = Driver(config, journal, hub, shards, keys, retry_refused=retry_refused, listeners=(trail,))
         beside: list[Coroutine[None, None, None]] = []
         if config.http is not None:
             driver.metrics = RelayMetrics()
-            driver.listeners = (stack.enter_context(Trail(trail_path(config.journal))),)
             stack.enter_context(RelayServer(config.http, config.journal, driver.metrics.registry))
             beside.append(Sampler(config, hub, shards, keys, driver.metrics).run())
         LOG.info("relayer started", hub=hub.chain_id, shards=sorted(shards), process=os.getpid())

@@ -51,6 +51,7 @@ def fails(pair: Pair, exit_code: Exit, check: str, code: str, *texts: str) -> No
     said = run(pair, "health")
     assert said.exit_code == exit_code
     assert "BAD" in said.stdout
+    assert f"{code}: {bad[0]['cure']}" in said.stdout
     assert [line.partition(":")[0] for line in said.stderr.splitlines()] == ["error", "cure"], said.stderr
     assert f"[{code}]" in said.stderr
 

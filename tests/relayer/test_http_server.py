@@ -107,9 +107,10 @@ def test_without_packets_the_list_is_empty(port: int) -> None:
 
 
 def test_a_page_under_another_name_gets_nothing(port: int) -> None:
-    for host in ("evil.example", f"evil.example:{port}", "127.0.0.1.evil.example:80"):
+    for host in ("evil.example", f"evil.example:{port}", "127.0.0.1.evil.example:80", "[", "[::1"):
         assert ask(port, "/packets", host=host).status == 400
-    assert ask(port, "/packets", host=f"localhost:{port}").status == 200
+    for host in (f"localhost:{port}", "localhost", "127.0.0.1", f"[::1]:{port}"):
+        assert ask(port, "/packets", host=host).status == 200
 
 
 def test_the_log_level_changes_at_once(port: int) -> None:
