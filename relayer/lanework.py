@@ -18,7 +18,7 @@ from relayer.packetwork import add_listed, drop_batch, list_from
 from relayer.policy import failure_of
 from relayer.sharing import is_turn
 from relayer.state import Batch, BatchStage, Lane, Turn
-from relayer.types import BatchId, ClientStatus, Height, TimeNs
+from relayer.types import BatchId, ClientStatus, Duty, Height, TimeNs
 
 if TYPE_CHECKING:
     from relayer.events import ClientSeen, ClientUnknown, PendingListed, PendingUnknown
@@ -234,6 +234,8 @@ def _choose_packets(turn: Turn, lane: Lane, horizon: Height) -> list[PacketRecor
         record = state.packets[key]
         if record.provable_from > horizon or record.not_before_ns > turn.now_ns:
             continue
+        if record.duty is Duty.RECEIVE and not state.chain(lane.end.chain).head:
+            continue  # whether it is too late for the packet is not known yet
         if not is_turn(turn, record):
             continue
         cost = len(record.packet_bytes) + len(record.acknowledgement) + options.proof_bytes

@@ -23,6 +23,7 @@ def make_machine(options: RelayOptions = OPTIONS) -> RelayMachine:
     view = ClientView(Height(1), NOW, TRUSTING_PERIOD_NS)
     machine.handle(events.HeadSeen(HUB.chain, HEAD, NOW), NOW)
     machine.handle(events.BlocksSkipped(HUB.chain, Height(HEAD - 1)), NOW)
+    machine.handle(events.HeadSeen(SHARD.chain, Height(1), NOW), NOW)
     machine.handle(events.LinkReady(LINK, view, view), NOW)
     return machine
 

@@ -22,6 +22,7 @@ def make_machine() -> RelayMachine:
     view = ClientView(Height(1), NOW, TRUSTING_PERIOD_NS)
     machine.handle(events.BlocksSkipped(HUB.chain, Height(9)), NOW)
     machine.handle(events.BlocksSkipped(SHARD.chain, Height(4)), NOW)
+    machine.handle(events.HeadSeen(SHARD.chain, Height(1), NOW), NOW)
     machine.handle(events.LinkReady(LINK, view, view), NOW)
     return machine
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ibc.errors import CommitmentMismatch
 from relayer import actions
+from relayer.events import HeadSeen
 from relayer.types import Duty, PacketKey
 from tests.support.relayer_world import HUB, SHARD, World
 
@@ -70,6 +71,23 @@ def test_a_refused_packet_still_times_out() -> None:
     assert world.machine.state.packets[key].stage == "refused"
     world.run_until_idle(60)
     assert world.hub.ended == [(key, True)]
+
+
+def test_a_packet_is_not_delivered_before_the_time_of_its_receiver_is_known() -> None:
+    world = World()
+    key = world.send_from_hub(timeout_in_s=1)
+    for _ in range(3):
+        world.make_blocks()
+    world.restart()
+    heads = [event for event in world.inbox if isinstance(event, HeadSeen) and event.chain == SHARD.chain]
+    for head in heads:
+        world.inbox.remove(head)
+    world.settle()
+    assert world.contents == {}
+    world.inbox += heads
+    world.run_until_idle(60)
+    assert world.hub.ended == [(key, True)]
+    assert world.shard.outcomes == {}
 
 
 def test_packets_of_the_shard_time_out_as_well() -> None:
