@@ -168,7 +168,8 @@ def test_a_node_that_keeps_dying_is_given_up_with_the_end_of_its_log(
     with pytest.raises(CrashLoop, match=r"exit status 2(.|\n)*panic: wrong app hash"):
         run_node(home, IMPATIENT)
     assert read_state(home).phase == "given up"
-    assert home.log_file("comet").read_text().count("panic") == IMPATIENT.max_failures + 1
+    story = home.log_file("supervisor").read_text() + home.log_file("app").read_text()
+    assert home.log_file("comet").read_text().count("panic") == IMPATIENT.max_failures + 1, story
     assert not list(home.run_directory.glob("*.pid"))
 
 

@@ -37,11 +37,12 @@ def die_at(net: PacketNet, arrow: str) -> None:
         assert process.wait(PATIENCE_S) == -signal.SIGKILL, f"{arrow}:\n{log.read_text()[-3000:]}"
 
 
-def send_late(chain: PacketChain) -> None:
-    """Send a packet that nobody can receive by the time that this returns."""
-    chain.send(1, timeout_s=LATE_S)
-    eventually(lambda: not chain.is_finished(chain.sent), "the packet to be sent")
-    time.sleep(LATE_S)
+def send_late(sender: PacketChain, receiver: PacketChain) -> None:
+    """Send a packet that nobody can receive by the time that this returns: the receiver's blocks say so too."""
+    sender.send(1, timeout_s=LATE_S)
+    over_ns = (int(time.time()) + LATE_S + 1) * 1_000_000_000
+    eventually(lambda: not sender.is_finished(sender.sent), "the packet to be sent")
+    eventually(lambda: receiver.connection.status().block_time_ns > over_ns, "the packet's time to be over")
 
 
 def test_a_relayer_that_is_killed_at_any_arrow_loses_nothing_and_pays_nothing_twice(tmp_path: Path) -> None:
@@ -52,7 +53,7 @@ def test_a_relayer_that_is_killed_at_any_arrow_loses_nothing_and_pays_nothing_tw
                 chain.send(1)
             die_at(net, arrow)
         for arrow in TIMEOUT_ARROWS:
-            send_late(net.hub)
+            send_late(net.hub, net.shard)
             die_at(net, arrow)
         with relayer_process(net.config) as relayer:
             for chain in net.chains:

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from bench.chainaudit import audit_chain
-from ibc.errors import TimeoutElapsed
 from ibc.events import PacketEventKind
 from tests.support.processes import python_module, run_process
 
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
 
     from bench.chainaudit import ChainAudit
     from bench.packetnet import PacketChain, PacketNet
-
-EXPIRED_ON_THE_WAY = f"{TimeoutElapsed.CODESPACE}/{TimeoutElapsed.CODE} "
 
 
 @contextmanager
@@ -46,7 +43,5 @@ def check_delivered(net: PacketNet, sender: PacketChain, late: int = 0) -> tuple
     assert set(here.events[PacketEventKind.ACKNOWLEDGE]) == everyone - timed_out
     for audit in (here, there):
         assert all(times == 1 for counted in audit.events.values() for times in counted.values())
-        # The time of a late packet may end between the mempool and the block: it is not received, which is right.
-        failed = [text for text in audit.failed if not (late and text.startswith(EXPIRED_ON_THE_WAY))]
-        assert failed == [], failed
+        assert audit.failed == [], audit.failed
     return here, there

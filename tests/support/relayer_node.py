@@ -46,6 +46,7 @@ from tests.support.relayer_json import (
     time_text,
     validators_json,
 )
+from tests.support.waiting import eventually
 from wire.gradchain.ibc.v1 import query_pb2_grpc as ibc_grpc
 from wire.gradchain.node.v1 import query_pb2_grpc as node_grpc
 from wire.tendermint.abci import types_pb2 as abci_pb2
@@ -195,7 +196,7 @@ class PlayedNode:
     # --- life -----------------------------------------------------------------------------------------------------
 
     def start(self) -> PlayedNode:
-        """Serve, and make blocks."""
+        """Serve and make blocks; return when there is one, as before it a node tells no header."""
         ready = threading.Event()
         self._loop = asyncio.new_event_loop()
         self._rpc_thread = threading.Thread(target=self._serve_rpc, args=(ready,))
@@ -204,6 +205,7 @@ class PlayedNode:
         self._start_grpc(0)
         self._block_thread = threading.Thread(target=self._make_blocks)
         self._block_thread.start()
+        eventually(lambda: self.height >= 1, f"a block of {self.chain_id}")
         return self
 
     def _start_grpc(self, port: int) -> None:
