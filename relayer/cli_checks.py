@@ -130,7 +130,7 @@ def pay_command(*, config_path: Path, as_json: bool) -> None:
         print_json(found)
         return
     click.echo(f"spent {found.spent}, earned {found.earned}, refunded {found.refunded}\n")
-    print_rows(found.accounts, ("address", "balance", "earned", "key_file"), "Accounts on the hub")
+    print_rows(found.accounts, ("address", "balance", "packets", "earned", "key_file"), "Accounts on the hub")
     print_rows(
         found.chains, ("chain_id", "fees", "included", "failed", "expired", "pending"), "\nTransactions"
     )

@@ -248,6 +248,17 @@ async def get_account(hub: ChainNodes, public_key: bytes) -> hub_pb2.GetAccountR
     return await hub.ask(lambda node: node.hub.GetAccount(request, timeout=node.timeout_s))
 
 
+async def get_relay_pay(hub: ChainNodes, public_key: bytes) -> hub_pb2.GetRelayPayResponse:
+    """Return what an account was paid for its deliveries in all; the word of one node.
+
+    Raises:
+      AppError: the hub cannot be asked.
+
+    """
+    request = hub_pb2.GetRelayPayRequest(account=public_key, limit=1)
+    return await hub.ask(lambda node: node.hub.GetRelayPay(request, timeout=node.timeout_s))
+
+
 async def _check_link(findings: _Findings, hub: ChainNodes, shard: ChainNodes, now_ns: int) -> None:
     try:
         ready = await find_link(hub, shard)

@@ -1,7 +1,8 @@
 """What relaying costs and brings: balances and earnings from the hub, transactions from the journal.
 
-Neither chain charges for a transaction today: a shard has no token, and the hub takes none for relaying.  So what is
-spent is counted in transactions; tokens are counted as the hub states them.
+The hub pays the first valid delivery of each packet that a round waits for (docs/spec/settlement.md).  Neither chain
+charges for a transaction today: a shard has no token, and the hub takes none for relaying.  So what is spent is counted
+in transactions; tokens are counted as the hub states them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from abci_app.keyfile import load_key
-from relayer.examine import get_account
+from relayer.examine import get_account, get_relay_pay
 from relayer.types import TxState
 from tx.keys import format_address
 
@@ -28,8 +29,10 @@ class AccountPay:
     address: str
     key_file: str
     balance: int
+    packets: int
+    """Deliveries that settlements have paid for."""
     earned: int
-    """Tokens that settlements have paid to it, for whatever."""
+    """Tokens that they have paid for these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +75,9 @@ async def report_pay(config: RelayerConfig, hub: ChainNodes, journal: JournalRea
     accounts: list[AccountPay] = []
     for path in config.hub.key_files:
         public_key = load_key(path).public_key
-        answer = await get_account(hub, public_key)
-        accounts.append(AccountPay(format_address(public_key), str(path), answer.balance, answer.earned))
+        balance = (await get_account(hub, public_key)).balance
+        pay = await get_relay_pay(hub, public_key)
+        accounts.append(AccountPay(format_address(public_key), str(path), balance, pay.packets, pay.amount))
     counts: Counter[tuple[str, TxState]] = Counter() if journal is None else Counter(journal.count_txs())
     chains = tuple(
         ChainTxs(

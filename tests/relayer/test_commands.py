@@ -373,8 +373,9 @@ def test_pay_shows_balances_and_transactions_by_fate(pair: Pair) -> None:
         eventually(lambda: run_json(pair, "pay")["chains"][0]["pending"] == 0, "the last outcome")
     found = run_json(pair, "pay")
     assert found["accounts"][0]["address"] == format_address(RELAYER.public_key)
-    assert found["accounts"][0]["balance"] == 1_000
-    assert (found["spent"], found["refunded"]) == (0, 0)
+    account = found["accounts"][0]
+    assert (account["balance"], account["packets"], account["earned"]) == (1_000, 2, 7)
+    assert (found["spent"], found["earned"], found["refunded"]) == (0, 7, 0)
     assert [(chain["chain_id"], chain["included"]) for chain in found["chains"]] == [
         ("hub-1", 1),
         ("shard-1", 1),

@@ -9,8 +9,8 @@ import pytest
 from abci_app.context import Services, VerificationCache
 from abci_app.reading import ReadCache
 from aggregation.batch import verify_claims
-from shards.errors import CommitmentMismatch, CountMismatch, PayloadMismatch
-from shards.updates import verification
+from shards.errors import CommitmentMismatch, CountMismatch, PayloadMismatch, UnknownRound
+from shards.updates import types, verification
 from shards.updates.msgs import parse_submission
 from shards.updates.verification import (
     require_commitments,
@@ -66,6 +66,16 @@ def test_commitments_whose_verdicts_are_known_are_not_checked_again(checked: lis
     chain.rehearse(*txs)
     assert codes(chain.block(*txs)) == [("", 0)]
     assert checked == [2]
+
+
+def test_updates_of_unknown_rounds_cost_no_signature(monkeypatch: pytest.MonkeyPatch) -> None:
+    def verify(*_: object) -> None:
+        raise AssertionError("expected no signature to be verified")
+
+    monkeypatch.setattr(types, "verify_signature", verify)
+    item = build_round()
+    with pytest.raises(UnknownRound):
+        ShardChain().start().check(item.update(0), item.update(1))
 
 
 def test_updates_that_fail_another_check_cost_no_commitment(checked: list[int]) -> None:

@@ -213,13 +213,19 @@ class ToyHubService:
             "ListTasks": _handler(self.list_tasks, hub_query.ListTasksRequest),
             "GetCheckpoint": _handler(self.get_checkpoint, hub_query.GetCheckpointRequest),
             "GetAccount": _handler(self.get_account, hub_query.GetAccountRequest),
+            "GetRelayPay": _handler(self.get_relay_pay, hub_query.GetRelayPayRequest),
         }
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(self.NAME, methods),))
 
     def get_account(
         self, request: hub_query.GetAccountRequest, context: grpc.ServicerContext
     ) -> hub_query.GetAccountResponse:
-        return hub_query.GetAccountResponse(balance=self._chain.balances.get(request.account, 0), earned=7)
+        return hub_query.GetAccountResponse(balance=self._chain.balances.get(request.account, 0))
+
+    def get_relay_pay(
+        self, request: hub_query.GetRelayPayRequest, context: grpc.ServicerContext
+    ) -> hub_query.GetRelayPayResponse:
+        return hub_query.GetRelayPayResponse(packets=2, amount=7)
 
     def list_shards(
         self, request: hub_query.ListShardsRequest, context: grpc.ServicerContext
