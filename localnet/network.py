@@ -334,10 +334,12 @@ class Localnet:
 
         """
         handle = self.node(node)
-        for kind in PROCESS_KINDS if process == "both" else (process,):
-            found = read_pid_file(handle.home.pid_file(kind))
-            if found is None or not send_signal(found, number):
-                raise NotRunning(f"expected {kind} of {node} to run, got nothing")
+        kinds = PROCESS_KINDS if process == "both" else (process,)
+        # All are looked up before the first signal: an engine that loses its app ends by itself at once.
+        found = [read_pid_file(handle.home.pid_file(kind)) for kind in kinds]
+        targets = [target for target in found if target is not None]
+        if len(targets) < len(kinds) or sum(send_signal(target, number) for target in targets) == 0:
+            raise NotRunning(f"expected {' and '.join(kinds)} of {node} to run, got {len(targets)} that do")
 
     def stop_node(self, node: str) -> None:
         """Stop a node, both processes, until `start_node`; returns when it is asked, not when it is down.

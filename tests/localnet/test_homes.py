@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import stat
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +12,9 @@ import pytest
 from abci_app.comet_home import validator_address
 from abci_app.keyfile import load_key
 from abci_app.nodehome import load_config
+from abci_app.process import identify, write_pid_file
+from abci_app.supervisor import PROCESS_KINDS
+from localnet import network
 from localnet.errors import LocalnetMissing, ManifestChanged, NotRunning, UnknownNode
 from localnet.homes import list_accounts, list_node_names
 from localnet.keys import derive_account, derive_key, derive_node_keys
@@ -172,6 +177,24 @@ def test_what_does_not_run_can_be_stopped_but_not_killed(tmp_path: Path) -> None
     for act in (localnet.kill, localnet.start_node, localnet.stop_node):
         with pytest.raises(NotRunning):
             act("kv-0.0")
+
+
+@pytest.mark.parametrize(
+    ("reached", "is_killed"), [((True, True), True), ((True, False), True), ((False, False), False)]
+)
+def test_a_node_is_killed_also_when_one_process_ends_with_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reached: tuple[bool, bool], is_killed: bool
+) -> None:
+    localnet = Localnet.create(build_manifest(), tmp_path)
+    itself = identify(os.getpid())
+    assert itself is not None
+    for kind in PROCESS_KINDS:
+        write_pid_file(localnet.nodes[0].home.pid_file(kind), itself)
+    answers = iter(reached)
+    monkeypatch.setattr(network, "send_signal", lambda *_: next(answers))
+    with nullcontext() if is_killed else pytest.raises(NotRunning):
+        localnet.kill("kv-0.0")
+    assert next(answers, None) is None
 
 
 def test_a_reset_wipes_both_halves_and_keeps_keys_and_ports(tmp_path: Path) -> None:
