@@ -159,6 +159,8 @@ class CometNode:
     def send(self, tx: str) -> int:
         """Send a transaction, wait until it is committed, and return its height."""
         eventually(lambda: None if self.is_catching_up() else True, "a node that has caught up")
+        # CometBFT waits ten seconds for the block, which validators that first have to find each other may need.
+        self.wait_for_height(1)
         answer = self.call("broadcast_tx_commit", tx=f'"{tx}"')
         assert isinstance(answer, dict)
         assert (answer["check_tx"]["code"], answer["tx_result"]["code"]) == (0, 0), answer
