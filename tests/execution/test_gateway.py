@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -19,6 +18,7 @@ from abci_app.grpc_errors import RemoteError
 from abci_app.outcomes import OutcomeIndex
 from abci_app.rpc_answers import BroadcastOutcome
 from tests.support.miniapp import CHAIN, MemoryReader, MiniError, MiniItems, block_at, mini_app
+from tests.support.waiting import eventually
 from wire.gradchain.fl.v1 import update_pb2
 from wire.gradchain.tx.v1 import tx_pb2
 
@@ -92,10 +92,7 @@ def block_the_first(
 
 
 def wait_for(bundler: UpdateBundler, count: int) -> None:
-    deadline = time.monotonic() + 10
-    while bundler.waiting() < count:
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+    eventually(lambda: bundler.waiting() >= count, f"{count} updates that wait")
 
 
 def update(payload: bytes, name: bytes | None = None) -> update_pb2.Update:
