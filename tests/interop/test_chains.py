@@ -14,6 +14,7 @@ from abci_app.trie import Trie
 from ibc import errors
 from ibc.commitment import verify_chained_membership, verify_chained_non_membership
 from ibc.proof_spec import DEFAULT_SPECS, IAVL_SPEC, SMT_SPEC, TENDERMINT_SPEC, ProofSpec, spec_to_wire
+from tests.interop.proof_differences import is_stricter_on_purpose
 from tests.interop.proof_mutations import fold
 from tests.support.judge_go import INVALID, VERIFIED, Judge
 from wire.cosmos.ics23.v1 import proofs_pb2
@@ -112,10 +113,13 @@ def our_error(chain: Chain) -> errors.IbcError | None:
 
 
 def compare(judge: Judge, chain: Chain) -> str:
-    """Assert that the verdicts are the same, and return them."""
+    """Assert that the verdicts are the same or that we are stricter on purpose, and return the kind of the case."""
     ours = our_error(chain)
     specs = [spec_to_wire(spec) for spec in chain.specs]
     theirs = judge.judge_chain(specs, chain.root, chain.encoded, chain.path, chain.value)
+    if ours is not None and theirs.verdict == VERIFIED:
+        assert is_stricter_on_purpose(ours), ours
+        return f"stricter: {type(ours).__name__}"
     assert theirs.verdict == (VERIFIED if ours is None else INVALID), (ours, theirs)
     return theirs.verdict
 
@@ -147,6 +151,14 @@ def test_ibc_go_verifies_what_our_chains_prove_and_nothing_else(
 
 def test_we_verify_what_sdk_chains_prove_and_nothing_else(judge: Judge, report_cases: ReportCases) -> None:
     report_cases("chained proofs of SDK chains", check_chains(judge, from_sdk=True))
+
+
+def test_only_ibc_go_says_that_an_empty_key_is_absent(judge: Judge) -> None:
+    trie = Trie.build([(b"\0", b"v")])
+    roots = {"provable": trie.root()}
+    absent = trie.prove(b"")
+    chain = Chain(hash_stores(roots), [absent, prove_store(roots, "provable")], (b"provable", b""), None)
+    assert compare(judge, chain) == "stricter: EmptyKeyOrValue"
 
 
 def test_stores_have_the_same_app_hash_and_proofs(judge: Judge) -> None:

@@ -1,12 +1,11 @@
 """Merkle proofs: our verdict is that of cosmos/ics23 on proofs of IAVL trees, of simple maps and of our own store.
 
-Where the reference is more lenient, which is nowhere with a proof that a tree makes, the reason is in `STRICTER`.
+Where the reference is more lenient, which is nowhere with a proof that a tree makes, the reason is in `proof_differences`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hypothesis import given, settings
@@ -16,6 +15,7 @@ from abci_app.trie import Trie
 from ibc import errors
 from ibc.ics23 import verify_membership, verify_non_membership
 from ibc.proof_spec import IAVL_SPEC, TENDERMINT_SPEC, spec_to_wire
+from tests.interop.proof_differences import is_stricter_on_purpose
 from tests.interop.proof_mutations import Claim, mutate
 from tests.support.judge_go import INVALID, PANIC, VERIFIED, Judge
 from wire.cosmos.ics23.v1 import proofs_pb2
@@ -34,35 +34,6 @@ keys = st.lists(st.sampled_from([0x00, 0x01, 0x61, 0x80, 0xFF]), min_size=1, max
 values = st.binary(min_size=1, max_size=3)
 contents = st.dictionaries(keys, values, min_size=1, max_size=12)
 histories = st.lists(st.dictionaries(keys, st.one_of(st.none(), values), max_size=8), max_size=3)
-
-
-@dataclass(frozen=True, slots=True)
-class Stricter:
-    """What we refuse and the released cosmos/ics23 (v0.11.0) accepts."""
-
-    error: type[errors.IbcError]
-    our_message: str
-    why: str
-
-
-STRICTER = (
-    Stricter(
-        errors.InnerMismatch,
-        "expected prefix and suffix to hold",
-        "A node has two children: with other lengths a proof can leave room for a third, or none (cosmos/ics23#369).",
-    ),
-    Stricter(
-        errors.InnerMismatch,
-        "expected three non-negative varints",
-        "IAVL writes the shortest varints; a padded one would be a second way to write the same node.",
-    ),
-    Stricter(errors.LeafMismatch, "expected three non-negative varints", "The same in a leaf."),
-    Stricter(
-        errors.LeafMismatch, "expected an IAVL leaf of height 0 and size 1", "No leaf has another size."
-    ),
-    Stricter(errors.UnsupportedProof, "expected a single proof", "Batches were dropped from ICS-23 (#390)."),
-    Stricter(errors.EmptyKeyOrValue, "expected a key, got an empty one", "No tree can hold an empty key."),
-)
 
 
 def our_error(claim: Claim) -> errors.IbcError | None:
@@ -87,8 +58,7 @@ def compare(judge: Judge, claim: Claim) -> str:
         assert theirs.verdict == VERIFIED, theirs
         return VERIFIED
     if theirs.verdict == VERIFIED:
-        allowed = [item for item in STRICTER if type(ours) is item.error and item.our_message in ours.message]
-        assert allowed, f"ours: {ours!r}"
+        assert is_stricter_on_purpose(ours), f"ours: {ours!r}"
         return f"stricter: {type(ours).__name__}"
     # Where the reference panics (a path that is the other's tail, #422 of batches) a chain fails the transaction.
     assert theirs.verdict in {INVALID, PANIC}
