@@ -25,6 +25,7 @@ from abci_app.nodehome import NodeHome
 from abci_app.probe import check_ports_free
 from abci_app.process import (
     die_with_parent,
+    hold_interrupt,
     is_alive,
     read_pid_file,
     send_group_signal,
@@ -249,7 +250,7 @@ class Localnet:
         log = self._own.log_file("supervisor")
         log.parent.mkdir(exist_ok=True)
         command = [sys.executable, "-m", "localnet.daemon", str(self.directory)]
-        with log.open("ab") as file:
+        with hold_interrupt(), log.open("ab") as file:
             child = subprocess.Popen(
                 [*command, "--detach"] if detach else command,
                 stdin=subprocess.DEVNULL,
@@ -259,8 +260,8 @@ class Localnet:
                 preexec_fn=None if detach else die_with_parent,  # noqa: PLW1509  # callers start it from one thread
                 process_group=None if detach else 0,
             )
-        if not detach:
-            self._child = child
+            if not detach:
+                self._child = child
         self._await_supervisor(child, log)
 
     def _await_supervisor(self, child: subprocess.Popen[bytes], log: Path) -> None:
