@@ -38,6 +38,7 @@ ROWS: Final = {
     "socket": Row("FinalizeBlock of 64 MiB through the ABCI server", "bench.rows.blocks:run"),
     "demo": Row("a round of the demo", "bench.rows.demo:run"),
     "start": Row("start of a hub and two shards", "bench.rows.start:run"),
+    "client": Row("a client update of 4, 100 and 150 validators", "bench.rows.client:run"),
     "relay": Row("packets between two chains", "bench.rows.relay:run"),
     "relay-64": Row("a relayer of 64 shards", "bench.rows.relayscale:run"),
     "memory": Row("memory of each kind of process", "bench.rows.memory:run"),

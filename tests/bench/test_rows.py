@@ -7,9 +7,11 @@ import pytest
 
 from bench.context import BenchContext
 from bench.errors import WrongVerdict
+from bench.goclient import running_go_client
 from bench.hubround import awaited_body
+from bench.lightchain import TRUSTED_HEIGHT, make_update
 from bench.repeat import Case, time_in_turn
-from bench.rows import blocks, hub, kzg, updates
+from bench.rows import blocks, client, hub, kzg, updates
 from tests.support.aggregation import shared_setup
 from tests.support.localnet import use_real_cometbft
 
@@ -75,6 +77,22 @@ def test_blocks_through_the_server_are_measured(
     monkeypatch.setattr(blocks, "LARGE", 3)
     check_lines(blocks.run(context), "socket")
     assert children() <= before
+
+
+@pytest.mark.parametrize("way", client.WAYS)
+def test_a_client_update_is_measured_beside_cometbfts_light_client(way: str) -> None:
+    with running_go_client() as reference:
+        lines = client.measure(reference, 4, way, 1)
+    check_lines(lines, "client")
+    assert [line.yardstick_name for line in lines] == ["CometBFT light, Go", "its signatures alone"]
+
+
+def test_a_header_that_does_not_verify_is_no_figure() -> None:
+    update = make_update(4, TRUSTED_HEIGHT + 1)
+    for vote in update.header.signed_header.commit.signatures:
+        vote.signature = bytes(64)
+    with running_go_client() as reference, pytest.raises(WrongVerdict, match="CometBFT"):
+        reference.time(update, 1)
 
 
 @pytest.mark.localnet

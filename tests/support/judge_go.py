@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
-from tests.support.build_go import build_program
+from tests.support.build_go import build_judge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -103,7 +103,7 @@ class Judge:
     def __init__(self) -> None:
         """Start the program."""
         self._process = subprocess.Popen(
-            [str(build_program())], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [str(build_judge())], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         self.asked: Counter[str] = Counter()
         """How many questions of each kind were answered."""
