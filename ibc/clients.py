@@ -8,6 +8,8 @@ Source: ibc-go `02-client`.
 from __future__ import annotations
 
 from enum import Enum
+from functools import lru_cache
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from ibc.client_state import (
@@ -47,11 +49,13 @@ from ibc.state import (
 )
 from ibc.tendermint import TrustedState, is_expired
 from tx.codec import decode_canonical
+from tx.domains import PACKET_PROOF_CHECK
 from wire.ibc.core.client.v2 import counterparty_pb2
 from wire.ibc.lightclients.tendermint.v1 import tendermint_pb2
 
 if TYPE_CHECKING:
     from ibc.host import HostContext, HostReader, HostState
+    from ibc.proof_spec import ProofSpec
     from wire.ibc.core.client.v1 import tx_pb2 as client_tx_pb2
     from wire.ibc.core.client.v2 import tx_pb2 as client_v2_tx_pb2
 
@@ -203,7 +207,7 @@ def verify_packet_membership(
     key: bytes,
     value: bytes,
 ) -> None:
-    """Verify that the other chain has the value under an IBC key.
+    """Verify that the other chain has the value under an IBC key, once a node: CheckTx and the block ask the same.
 
     Raises:
       ClientNotActive, ConsensusStateNotFound: the client cannot tell.
@@ -213,7 +217,26 @@ def verify_packet_membership(
     client, known = _require_proof_base(ctx, state, client_id, height)
     prefix = require_counterparty(state, client_id).merkle_prefix
     path = build_merkle_path(list(prefix), key)
-    verify_chained_membership(client.proof_specs, known.root, proof, path, value)
+    digest = _digest_check(client.proof_specs, known.root, proof, path, value)
+    if not ctx.services.verified.get(digest):
+        verify_chained_membership(client.proof_specs, known.root, proof, path, value)
+        ctx.services.verified.put(digest, verdict=True)
+
+
+def _digest_check(
+    specs: tuple[ProofSpec, ...], root: bytes, proof: bytes, path: tuple[bytes, ...], value: bytes
+) -> bytes:
+    """Return the digest of everything that the verdict on a proof of presence depends on, each behind its length."""
+    parts = (_describe_specs(specs), root, value, proof, *path)
+    return sha256(
+        PACKET_PROOF_CHECK + b"".join(len(part).to_bytes(8, "big") + part for part in parts)
+    ).digest()
+
+
+@lru_cache(maxsize=16)
+def _describe_specs(specs: tuple[ProofSpec, ...]) -> bytes:
+    """Return bytes that no other specs have."""
+    return repr(specs).encode()
 
 
 def verify_packet_absence(

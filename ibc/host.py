@@ -72,7 +72,7 @@ class HostServices(Protocol):
 
     @property
     def verified(self) -> SignatureCache:
-        """Verdicts on signatures that the node has verified before."""
+        """Verdicts on signatures and proofs that the node has verified before."""
 
 
 class HostContext(Protocol):

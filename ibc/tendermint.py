@@ -35,7 +35,7 @@ from ibc.header import VoteEncoder, check_header, header_hash
 from ibc.identifiers import MAX_CHAIN_ID_BYTES, Height, height_from_wire, parse_revision
 from ibc.times import time_from_wire
 from ibc.validators import ValidatorSet, validator_set_from_wire
-from ibc.voting import Fraction, SignatureCache, Tally, tally_trusted, verify_quorum
+from ibc.voting import Fraction, SignatureCache, Tally, VerdictsOfOneHeader, tally_trusted, verify_quorum
 
 if TYPE_CHECKING:
     from wire.ibc.lightclients.tendermint.v1 import tendermint_pb2
@@ -170,7 +170,10 @@ def verify_update(
     """
     try:
         trusted_validators = _check_trusted_part(trusted, header, options)
-        candidate = bind_header(header.signed_header, header.validator_set, options.chain_id)
+        # Most often they are still the same; then they are read once.
+        is_same = header.validator_set.validators == header.trusted_validators.validators
+        known = trusted_validators if is_same else None
+        candidate = bind_header(header.signed_header, header.validator_set, options.chain_id, known)
         _check_above(trusted, candidate)
         _check_times(trusted, candidate.time_ns, options, now_ns)
         commit = candidate.commit
@@ -178,6 +181,8 @@ def verify_update(
         if candidate.header.height == trusted.height + 1:
             _check_validators_hash(trusted.next_validators_hash, candidate.validators.hash)
         else:
+            # Without it the votes of those who are still validators would be verified twice.
+            cache = VerdictsOfOneHeader() if cache is None else cache
             tally = tally_trusted(trusted_validators, commit, encoder, options.trust_level, cache)
             if not tally.is_enough:
                 return NotEnoughTrust(tally)
@@ -297,9 +302,14 @@ def _check_contradiction(one: _SignedHeader, other: _SignedHeader) -> None:
 
 
 def bind_header(
-    signed_header: types_pb2.SignedHeader, validator_set: validator_pb2.ValidatorSet, chain_id: str
+    signed_header: types_pb2.SignedHeader,
+    validator_set: validator_pb2.ValidatorSet,
+    chain_id: str,
+    known: ValidatorSet | None = None,
 ) -> _SignedHeader:
     """Check that header, commit and validators are well-formed and belong together; signatures are not checked.
+
+    `known` is what the validator set was read as before, if it was.
 
     Raises:
       IbcError: a part is missing or malformed, of another chain, or does not fit the others.
@@ -317,7 +327,7 @@ def bind_header(
     computed = header_hash(header)
     if commit.block_id.hash != computed:
         raise HeaderHashMismatch(f"expected a commit for {computed.hex()}, got {commit.block_id.hash.hex()}")
-    validators = validator_set_from_wire(validator_set)
+    validators = validator_set_from_wire(validator_set) if known is None else known
     _check_validators_hash(header.validators_hash, validators.hash)
     return _SignedHeader(header, commit, validators, time_from_wire(header.time))
 

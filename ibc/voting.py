@@ -33,6 +33,21 @@ class SignatureCache(Protocol):
         """Remember a verdict."""
 
 
+class VerdictsOfOneHeader:
+    """Remembers verdicts while a header is looked at, for who keeps none for longer."""
+
+    def __init__(self) -> None:
+        self._verdicts: dict[bytes, bool] = {}
+
+    def get(self, digest: bytes) -> bool | None:
+        """Return the verdict, or None when it is not known."""
+        return self._verdicts.get(digest)
+
+    def put(self, digest: bytes, *, verdict: bool) -> None:
+        """Remember a verdict."""
+        self._verdicts[digest] = verdict
+
+
 @dataclass(frozen=True, slots=True)
 class Fraction:
     """A share of voting power."""

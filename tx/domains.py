@@ -32,3 +32,6 @@ BATCH_CHECK: Final = b"gradchain/batch-check/1"
 
 COMMIT_VOTE_CHECK: Final = b"gradchain/commit-vote-check/1"
 """Prefix of the digest under which a node remembers that it verified a validator's vote."""
+
+PACKET_PROOF_CHECK: Final = b"gradchain/packet-proof-check/1"
+"""Prefix of the digest under which a node remembers that it verified the proof of a packet."""

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from abci_app.state import BULK, PROVABLE, Overlay
-from ibc import errors
+from ibc import clients, errors
 from ibc.channel import handle_recv_packet, send_packet
+from ibc.commitment import verify_chained_membership
 from ibc.events import PacketEventKind, packets_from_events
 from ibc.identifiers import Height, height_to_wire
 from ibc.keys import packet_commitment_key
@@ -18,10 +19,12 @@ from tests.support.ibc_host import HostChain
 from tests.support.ibc_link import Link, make_payload
 from tests.support.txs import build_key
 from tx.keys import format_address
+from wire.ibc.core.channel.v2 import tx_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from ibc.proof_spec import ProofSpec
     from wire.ibc.core.channel.v2 import packet_pb2
 
 
@@ -211,6 +214,53 @@ def test_a_packet_of_another_chain_is_not_received() -> None:
     msg.proof_commitment = other.prove(key, other.commit())
     with pytest.raises(errors.RootMismatch):
         link.recv(msg)
+
+
+def check(link: Link, msg: tx_pb2.MsgRecvPacket) -> None:
+    """Do what CheckTx does: receive a packet on a state that is thrown away."""
+    handle_recv_packet(link.shard.ctx, Overlay(link.shard.state), msg, ports=link.shard_ports, branch=Overlay)
+
+
+def test_a_proof_is_verified_once_a_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    link, roots = Link(), []
+
+    def count(specs: Sequence[ProofSpec], root: bytes, *rest: Any) -> None:
+        roots.append(root)
+        verify_chained_membership(specs, root, *rest)
+
+    monkeypatch.setattr(clients, "verify_chained_membership", count)
+    msg = link.recv_message(link.send())
+    check(link, msg)
+    assert link.recv(msg) is RelayResult.SUCCESS
+    assert len(roots) == 1
+    assert link.recv(link.recv_message(link.send(b"two"))) is RelayResult.SUCCESS
+    assert len(roots) == 2
+
+
+def test_a_verdict_on_a_proof_serves_for_nothing_else() -> None:
+    link = Link()
+    msg = link.recv_message(link.send())
+    check(link, msg)
+    another_packet, another_proof, another_height = (tx_pb2.MsgRecvPacket() for _ in range(3))
+    for changed in (another_packet, another_proof, another_height):
+        changed.CopyFrom(msg)
+    another_packet.packet.timeout_timestamp += 1
+    another_proof.proof_commitment += b"\x00"
+    link.send(b"two")
+    another_height.proof_height.CopyFrom(height_to_wire(link.teach_shard()))
+    for changed in (another_packet, another_proof, another_height):
+        with pytest.raises(errors.IbcError):
+            link.recv(changed)
+    assert link.recv(msg) is RelayResult.SUCCESS
+
+
+def test_a_proof_that_does_not_verify_is_not_remembered_as_good() -> None:
+    link = Link()
+    msg = link.recv_message(link.send())
+    msg.packet.timeout_timestamp += 1
+    for _ in range(2):
+        with pytest.raises(errors.ProofValueMismatch):
+            link.recv(msg)
 
 
 def test_a_packet_is_not_received_from_its_timeout_on() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from abci_app.context import VerificationCache
-from ibc import errors
+from ibc import errors, voting
 from ibc.tendermint import (
     Invalid,
     NotEnoughTrust,
@@ -28,6 +28,7 @@ from tests.support.ibc import (
     make_members,
 )
 from tests.support.ibc_case import Case, both_ways, skipping
+from tx.keys import verify_signature
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -256,3 +257,16 @@ def test_a_trust_level_outside_a_third_to_one_is_refused(level: Fraction) -> Non
 def test_options_out_of_range_are_refused(options: TrustOptions) -> None:
     with pytest.raises(errors.InvalidTrustOptions):
         check_trust_options(options)
+
+
+def test_no_vote_is_verified_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two of four votes are enough trust, three of them a quorum, and the two stand in both."""
+    verified = []
+
+    def count(public_key: bytes, message: bytes, signature: bytes) -> None:
+        verified.append(signature)
+        verify_signature(public_key, message, signature)
+
+    monkeypatch.setattr(voting, "verify_signature", count)
+    assert isinstance(skipping().check(), Verified)
+    assert len(verified) == len(set(verified)) == 3
