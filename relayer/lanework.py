@@ -8,7 +8,6 @@ under way, and what arrives meanwhile gathers for the next one.
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from ibc.relay_rules import REFRESH_ADVANCE_DIVISOR
@@ -21,8 +20,10 @@ from relayer.state import Batch, BatchStage, Lane, Turn
 from relayer.types import BatchId, ClientStatus, Duty, Height, TimeNs
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from relayer.events import ClientSeen, ClientUnknown, PendingListed, PendingUnknown
-    from relayer.types import ClientView, Failure, LinkEnd, PacketRecord
+    from relayer.types import ClientView, Failure, LinkEnd, PacketKey, PacketRecord
 
 
 # --- clients ---------------------------------------------------------------------------------------------------------
@@ -194,11 +195,9 @@ def plan_lane(turn: Turn, lane: Lane) -> None:
         if turn.now_ns >= lane.retry_at_ns:
             ask_client(turn, lane)
         return
-    while _has_slot(turn, lane):
+    while len(lane.batches) < turn.state.options.max_in_flight:
         horizon = Height(max(turn.state.chain(lane.origin.chain).head, lane.client.height))
-        records = _choose_packets(turn, lane, horizon)
-        if not _may_start(turn, lane, records):
-            records = []
+        records = _choose_next(turn, lane, horizon)
         refresh = _needs_refresh(turn, lane, horizon)
         if not records and not refresh:
             return
@@ -206,31 +205,39 @@ def plan_lane(turn: Turn, lane: Lane) -> None:
         _start_batch(turn, lane, records, target)
 
 
-def _has_slot(turn: Turn, lane: Lane) -> bool:
-    """Tell whether one more batch of a lane may be under way."""
-    options = turn.state.options
-    under_way = len(lane.batches)
-    return under_way < options.max_in_flight and (
-        not under_way or len(turn.state.batches) < options.max_batches
-    )
+def _choose_next(turn: Turn, lane: Lane, horizon: Height) -> list[PacketRecord]:
+    """Return the packets of the next batch: new ones if there are any, else those of the backlog.
+
+    The two never share a batch: proofs and checks of a full one take far longer than those of the one new packet.
+    """
+    old = (key for key in lane.waiting if key not in lane.live)
+    for keys, is_backlog in ((lane.live, False), (old, True)):
+        if _has_slot(turn, lane, is_backlog=is_backlog):
+            records = _choose_packets(turn, lane, keys, horizon)
+            if records:
+                return records
+    return []
 
 
-def _may_start(turn: Turn, lane: Lane, records: list[PacketRecord]) -> bool:
-    """Tell whether a batch may start: some of those that may be under way are left to new packets."""
+def _has_slot(turn: Turn, lane: Lane, *, is_backlog: bool) -> bool:
+    """Tell whether one more batch of new packets, or of the backlog, may be under way in a lane.
+
+    Some of a lane's batches are left to new packets.  Each lane may have one batch of each kind in any case.
+    """
     state, options = turn.state, turn.state.options
-    if any(record.key not in state.backlog for record in records):
-        return True
-    return len(lane.batches) < max(1, options.max_in_flight - options.live_in_flight)
+    under_way = sum(state.batches[batch_id].is_backlog == is_backlog for batch_id in lane.batches)
+    if is_backlog and under_way >= max(1, options.max_in_flight - options.live_in_flight):
+        return False
+    return not under_way or len(state.batches) < options.max_batches
 
 
-def _choose_packets(turn: Turn, lane: Lane, horizon: Height) -> list[PacketRecord]:
-    """Return the packets for the next batch: those that can be proven now within the limits, new ones first."""
+def _choose_packets(turn: Turn, lane: Lane, keys: Iterable[PacketKey], horizon: Height) -> list[PacketRecord]:
+    """Return those of some waiting packets that can be proven now and fit into one batch, in their order."""
     state, options = turn.state, turn.state.options
     limit = lane.packet_limit or options.max_batch_packets
     chosen: list[PacketRecord] = []
     size = 0
-    backlog = (key for key in lane.waiting if key not in lane.live)
-    for key in chain(lane.live, backlog):
+    for key in keys:
         record = state.packets[key]
         if record.provable_from > horizon or record.not_before_ns > turn.now_ns:
             continue
@@ -281,6 +288,7 @@ def _start_batch(turn: Turn, lane: Lane, records: list[PacketRecord], target: He
         stage=BatchStage.PROVING,
         deadline_ns=deadline,
         is_refresh=not records,
+        is_backlog=any(record.key in state.backlog for record in records),
     )
     lane.batches[batch_id] = None
     for record in records:

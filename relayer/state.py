@@ -50,7 +50,8 @@ class RelayOptions:
     live_in_flight: int = 5
     """Of these, how many are left to packets that are new: a backlog never takes them."""
     max_batches: int = 64
-    """Batches that may be under way over all links; each lane may have one in any case.  A batch holds its packets
+    """Batches that may be under way over all links; each lane may have one of new packets, and one of its backlog, in
+    any case.  A batch holds its packets
     with their proofs twice, and its transaction."""
     backlog_blocks: int = 16
     """What a block more than so far below the newest one has sent is backlog."""
@@ -127,6 +128,8 @@ class Batch:
     """Until when proving or signing must be answered."""
     is_refresh: bool = False
     """It was made to keep the client alive and carries no packet."""
+    is_backlog: bool = False
+    """Its packets had waited before the relayer got to know them."""
     header_time_ns: TimeNs = NO_TIME
     tx_hash: TxHash | None = None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from relayer import actions, events
 from relayer.driver import newest_writes
 from relayer.machine import RelayMachine
@@ -55,7 +57,27 @@ def test_some_batches_are_left_to_new_packets() -> None:
     assert proven(machine.handle(listed(1, 6), NOW)) == [[1, 2], [3, 4]]
     machine.handle(events.BlockSeen(HUB.chain, HEAD, sent=(make_sent(7, HEAD),)), NOW)
     result = machine.handle(events.HeadSeen(HUB.chain, Height(HEAD + 1), NOW), NOW)
-    assert proven(result) == [[7, 5]]
+    # Nor do they wait until those of a backlog are proven, signed and checked with them.
+    assert proven(result) == [[7]]
+    machine.validate()
+
+
+def test_a_backlog_goes_on_beside_new_packets() -> None:
+    machine = make_machine()
+    sent = tuple(make_sent(number, HEAD) for number in range(7, 11))
+    machine.handle(events.BlockSeen(HUB.chain, HEAD, sent=sent), NOW)
+    result = machine.handle(events.HeadSeen(HUB.chain, Height(HEAD + 1), NOW), NOW)
+    assert proven(result) == [[7, 8], [9, 10]]
+    assert proven(machine.handle(listed(1, 6), NOW)) == [[1, 2], [3, 4]]
+    machine.validate()
+
+
+def test_a_new_packet_waits_for_no_batch_of_a_backlog_however_many_links_have_one() -> None:
+    machine = make_machine(replace(OPTIONS, max_batches=1))
+    assert proven(machine.handle(listed(1, 6), NOW)) == [[1, 2]]
+    machine.handle(events.BlockSeen(HUB.chain, HEAD, sent=(make_sent(7, HEAD),)), NOW)
+    result = machine.handle(events.HeadSeen(HUB.chain, Height(HEAD + 1), NOW), NOW)
+    assert proven(result) == [[7]]
     machine.validate()
 
 
