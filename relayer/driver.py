@@ -11,6 +11,7 @@ import asyncio
 import os
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol, get_args
 
 import structlog
@@ -18,7 +19,7 @@ import structlog
 from relayer import actions
 from relayer.discovery import find_bodies, find_link
 from relayer.effects import Effects
-from relayer.events import LinkReady, Tick
+from relayer.events import Tick
 from relayer.filters import take_ports
 from relayer.forkwatch import PAUSE_S, ForkWatch
 from relayer.machine import RelayMachine
@@ -104,11 +105,15 @@ class Driver:
             for number, chain in enumerate(nodes.values(), start=1):
                 first_pause_s = self.fork_pause_s * number / len(nodes)
                 tasks.create_task(self._watch_forks(chain, nodes, first_pause_s).run())
-            finders = [tasks.create_task(self._find_link(shard)) for shard in self.shards.values()]
-            await asyncio.wait(finders, timeout=LINK_PATIENCE_S)
+            finders = {
+                chain_id: tasks.create_task(self._find_link(shard, tasks))
+                for chain_id, shard in self.shards.items()
+            }
             for chain in nodes.values():
+                awaited = [finders[chain.chain_id]] if chain.chain_id in finders else [*finders.values()]
                 cursor = restored.cursors.get(chain.chain_id, NO_HEIGHT)
-                tasks.create_task(Watcher(chain, self._links, self._events.put, cursor).run())
+                watcher = Watcher(chain, self._links, self._events.put, cursor)
+                tasks.create_task(watcher.run(partial(_await_some_time, awaited)))
 
     def _watch_forks(
         self, chain: ChainNodes, nodes: Mapping[ChainId, ChainNodes], first_pause_s: float
@@ -135,12 +140,20 @@ class Driver:
             decided = machine.handle_all(admitted, now_ns)
             writes = newest_writes(action for action in decided if isinstance(action, _JOURNAL))
             if writes:
-                await asyncio.to_thread(self.journal.apply, writes)
+                await self._write_journal(writes)
             for action in decided:
                 if isinstance(action, _EFFECTS):
                     tasks.create_task(self._perform(effects, action))
             for listener in listeners:
                 listener.note(decided, machine.state, now_ns)
+
+    async def _write_journal(self, writes: Sequence[actions.JournalAction]) -> None:
+        if self.journal.write(writes):
+            # To its end, whatever is cancelled meanwhile: the journal is locked until then.
+            commit = asyncio.get_running_loop().run_in_executor(None, self.journal.commit)
+            await asyncio.shield(commit)
+        else:
+            self.journal.commit()
 
     def _admit(self, event: RelayEvent) -> RelayEvent | None:
         """Return what the configuration and the caller leave of an event."""
@@ -166,7 +179,7 @@ class Driver:
     async def _perform(self, effects: Effects, action: actions.EffectAction) -> None:
         await self._events.put(await effects.perform(action))
 
-    async def _find_link(self, shard: ChainNodes) -> None:
+    async def _find_link(self, shard: ChainNodes, tasks: asyncio.TaskGroup) -> None:
         """Wait until a shard's link exists, then take it up."""
         pause_s, reason = FIRST_LINK_PAUSE_S, ""
         while True:
@@ -179,18 +192,25 @@ class Driver:
                     LOG.warning("link is not ready", shard=shard.chain_id, reason=str(error))
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
-        await self._take_link(shard, ready)
-
-    async def _take_link(self, shard: ChainNodes, ready: LinkReady) -> None:
         link = ready.link
         self._links.update(dict.fromkeys(link.ends, link))
         LOG.info("link found", shard=link.name, hub_client=link.hub.client, shard_client=link.shard.client)
         await self._events.put(ready)
+        tasks.create_task(self._find_bodies(shard, link))
+
+    async def _find_bodies(self, shard: ChainNodes, link: Link) -> None:
+        """Tell of the bodies that the hub waits for from a shard."""
         try:
             async for wanted in find_bodies(self.hub, shard, link):
                 await self._events.put(wanted)
         except AppError as error:
             LOG.warning("bodies could not be listed", shard=link.name, reason=str(error))
+
+
+async def _await_some_time(finders: Sequence[asyncio.Task[None]]) -> None:
+    """Wait until links are found, but not for ever."""
+    if finders:
+        await asyncio.wait(finders, timeout=LINK_PATIENCE_S)
 
 
 def newest_writes(writes: Iterable[actions.JournalAction]) -> list[actions.JournalAction]:

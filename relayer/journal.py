@@ -122,19 +122,46 @@ class Journal:
           JournalUnusable: they could not be written.
 
         """
-        if not actions:
-            return
-        with self._busy, _as_unusable(self.path):
-            self._set_synced(any(_must_be_synced(action) for action in actions))
-            with _transaction(self._connection):
-                for action in actions:
-                    _write(self._connection, action)
+        if actions:
+            self.write(actions)
+            self.commit()
 
-    def _set_synced(self, synced: bool) -> None:
-        """Choose whether the next write, and all before it, have reached the disk when it returns."""
-        if synced != self._is_synced:
-            self._connection.execute(f"PRAGMA synchronous = {'FULL' if synced else 'NORMAL'}")
-            self._is_synced = synced
+    def write(self, actions: Sequence[JournalAction]) -> bool:
+        """Write actions, which nobody sees before `commit`; that must follow.  Return whether that waits for the disk.
+
+        Not for a thread: SQLite lets go of the interpreter at each statement, and a busy one keeps a thread waiting.
+
+        Raises:
+          JournalUnusable: they could not be written, and there is nothing to commit.
+
+        """
+        synced = any(_must_be_synced(action) for action in actions)
+        self._busy.acquire()
+        try:
+            with _as_unusable(self.path):
+                if synced != self._is_synced:
+                    self._connection.execute(f"PRAGMA synchronous = {'FULL' if synced else 'NORMAL'}")
+                    self._is_synced = synced
+                with _begun(self._connection):
+                    for action in actions:
+                        _write(self._connection, action)
+        except BaseException:
+            self._busy.release()
+            raise
+        return synced
+
+    def commit(self) -> None:
+        """Make what was written outlive this process.  It may be called from another thread.
+
+        Raises:
+          JournalUnusable: it could not be.
+
+        """
+        try:
+            with _as_unusable(self.path):
+                self._connection.execute("COMMIT")
+        finally:
+            self._busy.release()
 
     def restore(self) -> Restored:
         """Return what is not finished.
@@ -194,13 +221,20 @@ def _migrate(path: Path, connection: sqlite3.Connection) -> None:
 
 
 @contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+def _begun(connection: sqlite3.Connection) -> Iterator[None]:
+    """Begin a transaction, and take it back if it fails."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
     except BaseException:
         connection.execute("ROLLBACK")
         raise
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    with _begun(connection):
+        yield
     connection.execute("COMMIT")
 
 
@@ -254,7 +288,10 @@ class JournalReader:
         with _as_unusable(path):
             self._connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
             self._connection.row_factory = sqlite3.Row
-            _check_version(path, self._connection)
+            version = _check_version(path, self._connection)
+        if not version:
+            self._connection.close()
+            raise JournalMissing(f"expected a journal at {path}, got one in the making")
 
     def close(self) -> None:
         """Close it."""

@@ -59,10 +59,16 @@ class Watcher:
         """Id of the chain."""
         return self.nodes.chain_id
 
-    async def run(self) -> None:
-        """Follow the chain; ends only by being cancelled."""
+    async def run(self, until: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Follow the chain; ends only by being cancelled.
+
+        The newest height is told at once.  Blocks are read when `until` has returned: those that are read before a link
+        is known tell nothing of its packets, which must then be listed.
+        """
         head = await retry(lambda: queries.get_head(self.nodes))
         await self._put_head(head)
+        if until is not None:
+            await until()
         if not self.cursor:
             # What was sent before is found by listing the pending packets.
             self.cursor = head.height

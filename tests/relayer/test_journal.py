@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,6 +17,7 @@ from hypothesis import strategies as st
 
 from relayer import journal as journal_module
 from relayer.actions import PutBody, PutCursor, PutPacket, PutTx
+from relayer.driver import Driver
 from relayer.errors import JournalInUse, JournalMissing, JournalTooNew, JournalUnusable
 from relayer.journal import SCHEMA_VERSION, Journal, JournalReader
 from relayer.state import Restored
@@ -245,3 +249,29 @@ def test_a_killed_process_has_written_whole_turns_and_all_that_it_reported(
     }
     assert set(restored.packets) == expected
     assert len(restored.txs) == last
+
+
+def test_a_journal_that_is_just_being_made_is_none_yet(tmp_path: Path) -> None:
+    (tmp_path / "relayer.db").touch()
+    with pytest.raises(JournalMissing):
+        JournalReader(tmp_path / "relayer.db")
+
+
+def test_a_write_is_committed_although_who_waits_for_it_is_cancelled(tmp_path: Path) -> None:
+    driver = Driver.__new__(Driver)
+    is_free = threading.Event()
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(1))
+        loop.run_in_executor(None, is_free.wait)
+        task = asyncio.create_task(driver._write_journal(make_turn(1)))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        is_free.set()
+        driver.journal.apply(make_turn(2))
+
+    with Journal(tmp_path / "relayer.db") as driver.journal:
+        asyncio.run(run())
+        assert driver.journal.restore().cursors

@@ -81,9 +81,13 @@ def install(arrow: str) -> None:
             die()
 
     class DyingJournal(Journal):
-        def apply(self, actions: Sequence[JournalAction]) -> None:
-            super().apply(actions)
-            if any(arrow == f"after {name_write(action)}" for action in actions):
+        def write(self, actions: Sequence[JournalAction]) -> bool:
+            self.dies = any(arrow == f"after {name_write(action)}" for action in actions)
+            return super().write(actions)
+
+        def commit(self) -> None:
+            super().commit()
+            if self.dies:
                 die()
 
     class DyingEffects(Effects):
