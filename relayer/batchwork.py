@@ -81,6 +81,8 @@ def handle_signed(turn: Turn, event: BatchSigned) -> None:
         return
     batch.stage = BatchStage.SENDING
     batch.tx_hash = event.tx_hash
+    # They are in the transaction; of many batches that wait for a block they would be most of the memory.
+    batch.proofs.clear()
     record = TxRecord(
         event.tx_hash, batch.lane, event.tx_bytes, event.expires_at_ns, TxState.PENDING, turn.now_ns
     )

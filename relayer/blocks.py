@@ -69,6 +69,8 @@ def find_key(
     if link is None:
         return None
     there = link.opposite(here)
+    # The link's own object: of thousands of packets each would hold an equal one.
+    here = link.opposite(there)
     if there.client != (source if receives else destination):
         return None
     if not 0 < packet.sequence <= MAX_STORED or not 0 < packet.timeout_timestamp <= MAX_STORED:

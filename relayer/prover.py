@@ -47,6 +47,10 @@ _NOBODYS_FAULT: Final = (HeaderFromFuture, InvalidVote, TrustExpired)
 JUDGED_AT_ONCE: Final = 8
 """Proofs that are verified before others get their turn: a full batch takes as long as a question to a node."""
 
+ASKED_AT_ONCE: Final = 8
+"""Batches whose proofs are asked for at once of one chain.  Its node makes them one after the other anyway, and each
+answer takes half a megabyte on its way."""
+
 KEPT_BLOCKS: Final = 64
 KEPT_STATES: Final = 256
 
@@ -62,6 +66,7 @@ class Prover:
     """What each client was created with; heights in it may be old."""
     _states: OrderedDict[tuple[LinkEnd, Height], TrustedState] = field(default_factory=OrderedDict)
     _blocks: OrderedDict[tuple[ChainId, Height], types_pb2.LightBlock] = field(default_factory=OrderedDict)
+    _turns: dict[ChainId, asyncio.Semaphore] = field(default_factory=dict)
 
     async def prove(self, action: ProveBatch) -> BatchProved:
         """Return header and proofs of a batch.
@@ -74,8 +79,10 @@ class Prover:
         client = await self._get_client(action.lane)
         state_height = Height(action.target_height - 1)
         done, answers = await asyncio.gather(
-            self._verify_header(action, client), _ask_proofs(origin, action.items, state_height)
+            self._verify_header(action, client), self._ask_proofs(origin, action.items, state_height)
         )
+        # What the client will know of the target is what was verified here: the next batch need not ask.
+        self._remember_state(action.lane, done.state)
         headers = tuple(encode(header) for header in done.headers)
         if len(headers) >= MAX_MESSAGES:
             raise BatchTooLarge(f"expected fewer than {MAX_MESSAGES} headers up to {action.target_height}")
@@ -88,6 +95,15 @@ class Prover:
             origin.demote("a proof does not verify")
         return BatchProved(action.batch, headers, TimeNs(done.state.time_ns), tuple(items))
 
+    async def _ask_proofs(
+        self, origin: ChainNodes, items: tuple[ProofRequest, ...], height: Height
+    ) -> Sequence[node_pb2.ProveResponse]:
+        """Return the proofs of all items at a height."""
+        if not items:
+            return ()
+        async with self._turns.setdefault(origin.chain_id, asyncio.Semaphore(ASKED_AT_ONCE)):
+            return await queries.prove_many(origin, [proof_key(item) for item in items], height)
+
     async def _get_client(self, end: LinkEnd) -> ClientState:
         if end not in self._clients:
             info = await queries.get_client(self.nodes[end.chain], end.client)
@@ -98,10 +114,14 @@ class Prover:
         key = (end, height)
         if key not in self._states:
             state = await queries.get_consensus_state(self.nodes[end.chain], end.client, revision, height)
-            self._states[key] = state
-            while len(self._states) > KEPT_STATES:
-                self._states.popitem(last=False)
+            self._remember_state(end, state)
+            return state
         return self._states[key]
+
+    def _remember_state(self, end: LinkEnd, state: TrustedState) -> None:
+        self._states[end, Height(state.height)] = state
+        while len(self._states) > KEPT_STATES:
+            self._states.popitem(last=False)
 
     async def _get_block(self, chain: ChainId, height: Height, *, clean: bool) -> types_pb2.LightBlock:
         key = (chain, height)
@@ -141,15 +161,6 @@ class Prover:
         """Forget the blocks of a chain, one of which does not verify."""
         for key in [key for key in self._blocks if key[0] == chain]:
             del self._blocks[key]
-
-
-async def _ask_proofs(
-    origin: ChainNodes, items: tuple[ProofRequest, ...], height: Height
-) -> Sequence[node_pb2.ProveResponse]:
-    """Return the proofs of all items at a height."""
-    if not items:
-        return ()
-    return await queries.prove_many(origin, [proof_key(item) for item in items], height)
 
 
 def proof_key(item: ProofRequest) -> bytes:

@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING
 
 from relayer.lanework import ask_pending, check_active, set_client
 from relayer.packetwork import lane_of, wait_again, watch_timeout
-from relayer.state import Batch, BatchStage, BodyWork, Lane, TrackedTx, Turn
+from relayer.state import Batch, BatchStage, BodyWork, Lane, Restored, TrackedTx, Turn
 from relayer.txwork import look_up
 from relayer.types import NO_HEIGHT, NO_TIME, BatchId, Duty, Step
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from relayer.events import LinkReady
-    from relayer.types import ClientView, Link, LinkEnd, TxHash
+    from relayer.state import RelayState
+    from relayer.types import ClientView, Link, LinkEnd, PacketRecord, TxHash, TxRecord
 
 
 def handle_link(turn: Turn, event: LinkReady, *, retry_refused: bool) -> None:
@@ -32,12 +35,27 @@ def handle_link(turn: Turn, event: LinkReady, *, retry_refused: bool) -> None:
     state.links[link.hub] = state.links[link.shard] = link
     _open_lane(turn, link.hub, link.shard, event.hub_client)
     _open_lane(turn, link.shard, link.hub, event.shard_client)
-    _restore_txs(turn, link)
-    _restore_packets(turn, link, retry_refused=retry_refused)
-    for record in state.restored.bodies:
-        if record.key.shard == link.shard:
-            state.bodies[record.key] = BodyWork(replace(record, not_before_ns=NO_TIME))
-            state.dirty_bodies[record.key] = None
+    restored = _take_restored(state, link)
+    _restore_txs(turn, restored.txs)
+    _restore_packets(turn, restored.packets, retry_refused=retry_refused)
+    for record in restored.bodies:
+        state.bodies[record.key] = BodyWork(replace(record, not_before_ns=NO_TIME))
+        state.dirty_bodies[record.key] = None
+
+
+def _take_restored(state: RelayState, link: Link) -> Restored:
+    """Take what the journal held of a link out of what is kept of the others, so that nothing is held twice."""
+    kept = state.restored
+    state.restored = Restored(
+        packets=tuple(record for record in kept.packets if record.key.sender not in link.ends),
+        txs=tuple(record for record in kept.txs if record.lane not in link.ends),
+        bodies=tuple(record for record in kept.bodies if record.key.shard != link.shard),
+    )
+    return Restored(
+        packets=tuple(record for record in kept.packets if record.key.sender in link.ends),
+        txs=tuple(record for record in kept.txs if record.lane in link.ends),
+        bodies=tuple(record for record in kept.bodies if record.key.shard == link.shard),
+    )
 
 
 def _open_lane(turn: Turn, end: LinkEnd, origin: LinkEnd, client: ClientView) -> None:
@@ -48,12 +66,10 @@ def _open_lane(turn: Turn, end: LinkEnd, origin: LinkEnd, client: ClientView) ->
     ask_pending(turn, lane)
 
 
-def _restore_txs(turn: Turn, link: Link) -> None:
+def _restore_txs(turn: Turn, records: Iterable[TxRecord]) -> None:
     """Follow the transactions that were pending."""
     state = turn.state
-    for record in state.restored.txs:
-        if record.lane not in link.ends:
-            continue
+    for record in records:
         batch_id = BatchId(turn.next_number())
         state.batches[batch_id] = Batch(
             batch_id=batch_id,
@@ -74,12 +90,10 @@ def _restore_txs(turn: Turn, link: Link) -> None:
         look_up(turn, state.txs[record.tx_hash])
 
 
-def _restore_packets(turn: Turn, link: Link, *, retry_refused: bool) -> None:
+def _restore_packets(turn: Turn, records: Iterable[PacketRecord], *, retry_refused: bool) -> None:
     """Put the packets of the journal into their places."""
     state = turn.state
-    for record in state.restored.packets:
-        if record.key.sender not in link.ends:
-            continue
+    for record in records:
         state.keep(record)
         state.backlog.add(record.key)
         batch = _batch_of(turn, record.tx_hash) if record.step is Step.SUBMITTED else None
