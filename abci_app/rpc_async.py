@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
-import httpx
+import aiohttp
 import websockets
 
 from abci_app import rpc_calls
@@ -19,7 +21,6 @@ from abci_app.rpc_answers import RawLightBlock
 from abci_app.rpc_calls import Call
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import AsyncGenerator
     from types import TracebackType
 
@@ -62,12 +63,14 @@ _NEW_HEADER: Final = Call("websocket", _parse_new_header)
 @cache
 def _load_certificates() -> ssl.SSLContext:
     """Return the TLS context of all clients: each would load the same certificates, for 20 ms and 0.7 MB."""
-    return httpx.create_ssl_context(trust_env=False)
+    return ssl.create_default_context()
 
 
-def _choose_tls(url: str) -> ssl.SSLContext | bool:
-    """Return what checks an endpoint's certificate; nothing does where the line is not encrypted."""
-    return _load_certificates() if url.startswith("https://") else False
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    date: str
+    body: bytes
 
 
 class AsyncCometRpc:
@@ -82,11 +85,21 @@ class AsyncCometRpc:
         """
         self.url = check_url(url)
         self._timeout_s = timeout_s
-        limits = httpx.Limits(max_connections=MAX_CONNECTIONS)
-        # The endpoint is named by its operator: proxies of the environment have no part in it.
-        self._client = httpx.AsyncClient(
-            timeout=timeout_s, limits=limits, trust_env=False, verify=_choose_tls(self.url)
-        )
+        self._opened: aiohttp.ClientSession | None = None
+
+    @property
+    def _session(self) -> aiohttp.ClientSession:
+        """The session, which belongs to the event loop that asks first."""
+        if self._opened is None:
+            tls = _load_certificates() if self.url.startswith("https://") else True
+            # The endpoint is named by its operator: proxies of the environment have no part in it.
+            self._opened = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, ssl=tls),
+                timeout=aiohttp.ClientTimeout(total=self._timeout_s),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=False,
+            )
+        return self._opened
 
     async def __aenter__(self) -> Self:
         return self
@@ -98,7 +111,9 @@ class AsyncCometRpc:
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._client.aclose()
+        session, self._opened = self._opened, None
+        if session is not None:
+            await session.close()
 
     async def status(self) -> Status:
         """Return how the node does."""
@@ -113,13 +128,9 @@ class AsyncCometRpc:
 
         Go's HTTP server dates every answer (RFC 9110, section 6.6.1).
         """
-        url = f"{self.url}/{rpc_calls.health_call().target}"
+        answer = await self._exchange(rpc_calls.health_call())
         try:
-            answer = await self._client.get(url)
-        except httpx.HTTPError as error:
-            raise self._unreachable(error) from error
-        try:
-            moment = parsedate_to_datetime(answer.headers.get("Date", ""))
+            moment = parsedate_to_datetime(answer.date)
         except ValueError:
             return None
         return int(moment.timestamp()) * 1_000_000_000
@@ -201,7 +212,12 @@ class AsyncCometRpc:
         while True:
             try:
                 async with websockets.connect(
-                    self._websocket_url, max_size=MAX_EVENT_BYTES, open_timeout=self._timeout_s, proxy=None
+                    self._websocket_url,
+                    max_size=MAX_EVENT_BYTES,
+                    open_timeout=self._timeout_s,
+                    proxy=None,
+                    # CometBFT compresses nothing; to be ready for it would take memory for each endpoint.
+                    compression=None,
                 ) as socket:
                     await socket.send(_SUBSCRIBE)
                     newest = (await self.abci_info()).height
@@ -241,19 +257,25 @@ class AsyncCometRpc:
         return "ws" + self.url.removeprefix("http") + "/websocket"
 
     async def _ask(self, call: Call[T]) -> T:
-        url = f"{self.url}/{call.target}"
-        try:
-            if call.form is None:
-                answer = await self._client.get(url)
-            else:
-                answer = await self._client.post(
-                    url, content=call.form, headers={"Content-Type": rpc_calls.FORM_TYPE}
-                )
-        except httpx.HTTPError as error:
-            raise self._unreachable(error) from error
-        return rpc_calls.read_answer(call, answer.status_code, answer.content, f"{self.url} {call.target}")
+        answer = await self._exchange(call)
+        return rpc_calls.read_answer(call, answer.status, answer.body, f"{self.url} {call.target}")
 
-    def _unreachable(self, error: httpx.HTTPError) -> EndpointUnreachable:
+    async def _exchange(self, call: Call[T]) -> _Answer:
+        method, headers = (
+            ("GET", {}) if call.form is None else ("POST", {"Content-Type": rpc_calls.FORM_TYPE})
+        )
+        question = self._session.request(
+            method, f"{self.url}/{call.target}", data=call.form, headers=headers, allow_redirects=False
+        )
+        try:
+            async with question as answer:
+                return _Answer(answer.status, answer.headers.get("Date", ""), await answer.read())
+        except aiohttp.ClientConnectorError as error:
+            raise self._unreachable(error.os_error) from error
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise self._unreachable(error) from error
+
+    def _unreachable(self, error: Exception) -> EndpointUnreachable:
         return EndpointUnreachable(
             f"expected an answer from {self.url}, got: {str(error) or type(error).__name__}"
         )

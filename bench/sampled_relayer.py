@@ -34,7 +34,14 @@ PARTS: Final = (
     ("submit", ("relayer/queries.py:broadcast", "relayer/effects.py:_broadcast")),
     (
         "query",
-        ("relayer/queries.py", "relayer/nodes.py", "relayer/prover.py", "grpc/aio", "/httpx/", "httpcore"),
+        (
+            "relayer/queries.py",
+            "relayer/nodes.py",
+            "relayer/prover.py",
+            "grpc/aio",
+            "/aiohttp/",
+            "http_writer",
+        ),
     ),
     ("loop", ("relayer/driver.py", "relayer/effects.py", "relayer/watcher.py", "asyncio/")),
 )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Final
-
-import httpx
 
 from abci_app.json_reader import parse_json
 from relayer.errors import RelayerSilent
@@ -24,12 +24,15 @@ def ask_log_level(config: RelayerConfig, level: str | None) -> str:
     """
     if config.http is None:
         raise RelayerSilent("expected http in [relayer] of the configuration, got none")
-    url = f"http://{config.http}/log-level"
+    connection = HTTPConnection(str(config.http), timeout=TIMEOUT_S)
     try:
-        with httpx.Client(timeout=TIMEOUT_S, trust_env=False) as client:
-            answer = client.get(url) if level is None else client.put(url, content=level)
-    except httpx.HTTPError as error:
+        connection.request("GET" if level is None else "PUT", "/log-level", body=level)
+        answer = connection.getresponse()
+        content = answer.read()
+    except (OSError, HTTPException) as error:
         raise RelayerSilent(f"expected a relayer at {config.http}, got: {error}") from error
-    if answer.status_code != httpx.codes.OK:
-        raise RelayerSilent(f"expected a relayer at {config.http}, got status {answer.status_code}")
-    return parse_json(answer.content, url).text("level")
+    finally:
+        connection.close()
+    if answer.status != HTTPStatus.OK:
+        raise RelayerSilent(f"expected a relayer at {config.http}, got status {answer.status}")
+    return parse_json(content, f"http://{config.http}/log-level").text("level")

@@ -45,7 +45,7 @@ def test_the_help_imports_nothing_heavy() -> None:
         "import sys\n"
         "from cli.main import root\n"
         "root.main(['--help'], standalone_mode=False)\n"
-        "heavy = {'grpc', 'numpy', 'torch', 'rich', 'google', 'nacl', 'asyncio', 'httpx'}\n"
+        "heavy = {'grpc', 'numpy', 'torch', 'rich', 'google', 'nacl', 'asyncio', 'aiohttp'}\n"
         "print('loaded:', sorted(heavy & set(sys.modules)))\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

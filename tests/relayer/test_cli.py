@@ -184,6 +184,6 @@ def test_metrics_are_served_where_the_configuration_says(pair: Pair) -> None:
 
 
 def test_help_costs_no_imports_of_grpc() -> None:
-    code = "import sys, relayer.cli; sys.exit('grpc' in sys.modules or 'httpx' in sys.modules)"
+    code = "import sys, relayer.cli; sys.exit('grpc' in sys.modules or 'aiohttp' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False, env=dict(os.environ))
     assert done.returncode == 0
