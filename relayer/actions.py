@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         LinkEnd,
         PacketKey,
         PacketRecord,
+        TimeNs,
         TxHash,
         TxRecord,
     )
@@ -100,6 +101,8 @@ class LookUpTx:
 
     chain: ChainId
     tx_hash: TxHash
+    since_ns: TimeNs | None = None
+    """If nodes know of no outcome, look into the blocks since then; None: do not."""
 
 
 # --- work ------------------------------------------------------------------------------------------------------------

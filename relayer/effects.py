@@ -117,7 +117,7 @@ class Effects:
 
     async def _look_up(self, action: actions.LookUpTx) -> events.RelayEvent:
         try:
-            found = await queries.look_up_tx(self.nodes[action.chain], action.tx_hash)
+            found = await queries.look_up_tx(self.nodes[action.chain], action.tx_hash, action.since_ns)
         except AppError:
             return events.TxUnknown(action.tx_hash, asked=False)
         if found is None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from google.protobuf.message import DecodeError
@@ -66,6 +67,9 @@ if TYPE_CHECKING:
 
 PAGE: Final = 256
 """Pending packets in one answer."""
+
+CLOCKS_APART_NS: Final = 10 * 1_000_000_000
+"""What a block's time may be behind our own: it is that of the votes on the block before."""
 
 _STATUS: Final = {
     ibc_pb2.CLIENT_STATUS_ACTIVE: ClientStatus.ACTIVE,
@@ -153,13 +157,34 @@ async def broadcast(nodes: ChainNodes, tx: bytes) -> Failure | None:
     return _outcome_failure(answer.outcome)
 
 
-async def look_up_tx(nodes: ChainNodes, tx_hash: TxHash) -> tuple[Height, Failure | None] | None:
-    """Return the height of the block that holds a transaction and why it failed, or None if no outcome is known."""
+async def look_up_tx(
+    nodes: ChainNodes, tx_hash: TxHash, since_ns: TimeNs | None = None
+) -> tuple[Height, Failure | None] | None:
+    """Return the height of the block that holds a transaction and why it failed, or None if no outcome is known.
+
+    Nodes forget outcomes when they are restarted.  With `since_ns` the blocks since then are searched as well.
+    """
     request = node_pb2.GetTxRequest(tx_hash=tx_hash)
     answer = await nodes.ask(lambda node: node.node.GetTx(request, timeout=node.timeout_s))
-    if not answer.found:
-        return None
-    return _check_height(answer.outcome.height), _outcome_failure(answer.outcome)
+    if answer.found:
+        return _check_height(answer.outcome.height), _outcome_failure(answer.outcome)
+    return None if since_ns is None else await _find_in_blocks(nodes, tx_hash, since_ns)
+
+
+async def _find_in_blocks(
+    nodes: ChainNodes, tx_hash: TxHash, since_ns: TimeNs
+) -> tuple[Height, Failure | None] | None:
+    height = (await get_head(nodes)).height
+    while height:
+        block = await nodes.ask(lambda node, height=height: node.rpc.block(height))  # type: ignore[misc]
+        for place, tx in enumerate(block.txs):
+            if sha256(tx).digest() == tx_hash:
+                result = (await get_block_results(nodes, height)).txs[place]
+                return height, Failure(result.codespace, result.code, result.log) if result.code else None
+        if block.header.time_ns < since_ns - CLOCKS_APART_NS:
+            return None
+        height = Height(height - 1)
+    return None
 
 
 def _outcome_failure(outcome: node_pb2.TxOutcome) -> Failure | None:

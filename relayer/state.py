@@ -190,6 +190,8 @@ class TrackedTx:
     asked_ns: TimeNs | None = None
     """When its outcome was asked for; None if no answer is awaited."""
     asked_after_expiry: bool = False
+    is_replay: bool = False
+    """The chain says that it has these bytes.  A node that was restarted knows of no outcome, so blocks must tell."""
     attempts: int = 0
     retry_at_ns: TimeNs = NO_TIME
 

@@ -34,7 +34,9 @@ def look_up(turn: Turn, tx: TrackedTx) -> None:
     tx.asked_ns = turn.now_ns
     tx.asked_after_expiry = state.chain(tx.chain).head_time_ns > tx.expires_at_ns
     turn.wake_at(turn.now_ns + state.options.answer_timeout_ns)
-    turn.emit(LookUpTx(tx.chain, tx.tx_hash))
+    since_ns = tx.record.made_ns if tx.is_replay and tx.record is not None else None
+    tx.is_replay = False
+    turn.emit(LookUpTx(tx.chain, tx.tx_hash, since_ns))
 
 
 def look_up_all(turn: Turn, chain: ChainId) -> None:
@@ -64,7 +66,7 @@ def handle_refused(turn: Turn, event: TxRefused) -> None:
     if tx is None or tx.included_at is not None:
         return
     if consequence_of(event.failure) is Consequence.PENDING:
-        tx.accepted = True
+        tx.accepted = tx.is_replay = True
         look_up(turn, tx)
     else:
         conclude(turn, tx, TxState.FAILED, event.failure)

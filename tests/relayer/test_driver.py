@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import pytest
 
+from abci_app.outcomes import OutcomeIndex
 from relayer.metrics import RelayMetrics
+from relayer.queries import look_up_tx
+from relayer.types import TimeNs, TxHash
 from tests.support.relayer import (
     bulk_keys,
     connected,
@@ -44,6 +48,24 @@ def test_packets_cross_in_both_directions_and_are_acknowledged(pair: Pair) -> No
 
     asyncio.run(run())
     assert (received(pair.shard), received(pair.hub)) == (4, 3)
+
+
+def test_a_transaction_that_nodes_have_forgotten_is_found_in_its_block(pair: Pair) -> None:
+    async def run() -> None:
+        async with running_relayer(pair.config) as task:
+            pair.send_from_hub(1)
+            await until(lambda: ended(pair.hub) == ["acknowledged"], "an acknowledgement", task)
+        height, block = next((number, block) for number, block in pair.shard.blocks.items() if block.txs)
+        tx_hash = TxHash(sha256(block.txs[-1]).digest())
+        made_ns = TimeNs(block.header.time.seconds * 10**9)
+        pair.shard.application.outcomes = OutcomeIndex()
+        async with connected(pair.config) as (_, shard):
+            assert await look_up_tx(shard, tx_hash) is None
+            assert await look_up_tx(shard, tx_hash, made_ns) == (height, None)
+            assert await look_up_tx(shard, TxHash(bytes(32)), made_ns) is None
+            assert await look_up_tx(shard, tx_hash, TimeNs(made_ns + 10**15)) is None
+
+    asyncio.run(run())
 
 
 def test_a_checkpoint_is_followed_by_its_body(pair: Pair) -> None:

@@ -82,6 +82,18 @@ def test_a_replay_means_that_the_first_copy_is_on_its_way() -> None:
     assert list(world.shard.outcomes) == [sending.tx_hash]
 
 
+def test_the_blocks_tell_what_nodes_that_were_restarted_have_forgotten() -> None:
+    world = World()
+    sending = run_to_broadcast(world)
+    world.inbox.append(world.perform(sending))
+    world.shard.forgotten.add(sending.tx_hash)
+    world.run(60)
+    assert not world.machine.state.txs
+    assert not world.machine.state.lanes[SHARD].batches
+    assert world.journal.txs[sending.tx_hash].state is TxState.INCLUDED  # type: ignore[attr-defined]
+    assert len(world.shard.received) == 1
+
+
 def test_another_transaction_is_made_only_when_the_first_has_expired() -> None:
     world = World()
     sending = run_to_broadcast(world)

@@ -143,6 +143,8 @@ class SimChain:
     peers: dict[ChainId, SimChain] = field(default_factory=dict)
     mempool: dict[TxHash, PacketTx | PartsTx] = field(default_factory=dict)
     outcomes: dict[TxHash, tuple[Height, Failure | None]] = field(default_factory=dict)
+    forgotten: set[TxHash] = field(default_factory=set)
+    """Transactions whose outcomes only the blocks tell, since the nodes were restarted."""
     executed: set[TxHash] = field(default_factory=set)
     blocks: dict[Height, BlockSeen] = field(default_factory=dict)
     sent: list[SentPacket] = field(default_factory=list)

@@ -68,6 +68,7 @@ class PlayedBlock:
     hash: bytes
     commit: dict[str, object]
     results: dict[str, object]
+    txs: list[bytes]
 
 
 @dataclass
@@ -146,7 +147,7 @@ class PlayedNode:
             header = self._make_header(height, now_ns, before)
             self._app_hash = answer.app_hash
             self.blocks[height] = PlayedBlock(
-                header, header_hash(header), self._sign(header), results_json(height, answer)
+                header, header_hash(header), self._sign(header), results_json(height, answer), txs
             )
         self._notify(height)
 
@@ -344,6 +345,13 @@ class PlayedNode:
                 "validators": validators_json(),
             },
             "/block_results": lambda: block.results,
+            "/block": lambda: {
+                "block_id": {"hash": hex_of(block.hash)},
+                "block": {
+                    "header": header,
+                    "data": {"txs": [base64.b64encode(tx).decode() for tx in block.txs]},
+                },
+            },
         }
         return encode_result(answers[path]())
 

@@ -250,8 +250,9 @@ class World:
             case actions.BroadcastTx(chain, tx_hash, _):
                 failure = self.chain(chain).check_tx(tx_hash, self.contents[tx_hash])
                 return events.TxAccepted(tx_hash) if failure is None else events.TxRefused(tx_hash, failure)
-            case actions.LookUpTx(chain, tx_hash):
-                outcome = self.chain(chain).outcomes.get(tx_hash)
+            case actions.LookUpTx(chain, tx_hash, since_ns):
+                known = since_ns is not None or tx_hash not in self.chain(chain).forgotten
+                outcome = self.chain(chain).outcomes.get(tx_hash) if known else None
                 if outcome is None:
                     return events.TxUnknown(tx_hash, asked=True)
                 return events.TxIncluded(tx_hash, *outcome)
