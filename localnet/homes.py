@@ -39,7 +39,7 @@ def node_name(chain: ChainSpec, index: int) -> str:
 
 def list_node_names(manifest: Manifest) -> list[str]:
     """Return the names of all nodes, in the order of the manifest."""
-    return [node_name(chain, index) for chain in manifest.chains for index in range(chain.validators)]
+    return [node_name(chain, index) for chain in manifest.chains for index in range(chain.nodes)]
 
 
 def list_accounts(manifest: Manifest) -> list[str]:
@@ -77,7 +77,7 @@ def write_node_homes(directory: Path, manifest: Manifest, time_s: int) -> None:
     ports = dict(zip(names, allocated, strict=True))
     for chain in manifest.chains:
         genesis = format_genesis(build_genesis(manifest, chain, time_s), manifest.settings)
-        for index in range(chain.validators):
+        for index in range(chain.nodes):
             home = node_home(directory, node_name(chain, index))
             config = _build_config(home, manifest, chain, index, ports)
             make_home(home, config, genesis, derive_node_keys(manifest, chain, index))
@@ -147,7 +147,7 @@ def _build_config(
         metrics=Endpoint(HOST, own.metrics) if has_grpc else None,
         peers=tuple(
             f"{derive_node_keys(manifest, chain, peer).node_id}@{HOST}:{ports[node_name(chain, peer)].p2p}"
-            for peer in range(chain.validators)
+            for peer in range(chain.nodes)
             if peer != index
         ),
         comet=manifest.settings,

@@ -28,6 +28,9 @@ ROLES: Final = ("authority", "faucet", "treasury", "relayer")
 MAX_VALIDATORS: Final = 16
 """More would not fit on one machine."""
 
+MAX_FULL_NODES: Final = 4
+"""Of a chain."""
+
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _PORT_CAP: Final = 65_535
 _AMOUNT_CAP: Final = 2**63 - 1
@@ -43,6 +46,13 @@ class ChainSpec:
     validators: int
     params: Mapping[str, JsonValue]
     """Parameters for the app's genesis; what is left out has the app's default."""
+    full_nodes: int = 0
+    """Nodes without a vote; they come after the validators."""
+
+    @property
+    def nodes(self) -> int:
+        """How many nodes the chain has."""
+        return self.validators + self.full_nodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +155,7 @@ def manifest_values(manifest: Manifest) -> dict[str, JsonValue]:
                 "kind": chain.kind,
                 "chain_id": chain.chain_id,
                 "validators": chain.validators,
+                "full_nodes": chain.full_nodes,
                 "params": chain.params,
             }
             for chain in manifest.chains
@@ -171,10 +182,13 @@ def _parse_chain(value: object, validators: int, where: str) -> ChainSpec:
     count = _check_range(
         reader.take("validators", int, validators), 1, MAX_VALIDATORS, f"validators of {name} in {where}"
     )
+    full_nodes = _check_range(
+        reader.take("full_nodes", int, 0), 0, MAX_FULL_NODES, f"full_nodes of {name} in {where}"
+    )
     params = reader.take("params", dict, {})
     _check_json(params, f"params of {name} in {where}")
     reader.finish()
-    return ChainSpec(name, cast("NodeKind", kind), chain_id, count, params)
+    return ChainSpec(name, cast("NodeKind", kind), chain_id, count, params, full_nodes)
 
 
 def _parse_accounts(values: Mapping[str, object], where: str) -> Mapping[str, int]:

@@ -26,6 +26,8 @@ class NodeHandle:
     index: int
     home: NodeHome
     config: NodeConfig
+    votes: bool = True
+    """It is a validator of the genesis; otherwise a full node, which follows the chain and serves it."""
 
     @property
     def rpc_url(self) -> str:
@@ -75,10 +77,11 @@ def load_chain(directory: Path, chain: ChainSpec) -> ChainHandle:
 
     """
     nodes = []
-    for index in range(chain.validators):
+    for index in range(chain.nodes):
         name = node_name(chain, index)
         home = node_home(directory, name)
-        nodes.append(NodeHandle(name, chain.name, index, home, load_config(home)))
+        votes = index < chain.validators
+        nodes.append(NodeHandle(name, chain.name, index, home, load_config(home), votes))
     return ChainHandle(chain.name, chain.kind, chain.chain_id, tuple(nodes))
 
 

@@ -55,9 +55,11 @@ def write_relayer_config(localnet: Localnet, directory: Path) -> Path:
 
 
 def _describe_chain(localnet: Localnet, chain: ChainHandle, min_balance: int) -> ChainConfig:
+    # Full nodes are preferred: answering is what they are for.
+    nodes = sorted(chain.nodes, key=lambda node: node.votes)
     return ChainConfig(
         chain_id=ChainId(chain.chain_id),
-        nodes=tuple(NodeAddress(node.rpc_url, node.grpc_address) for node in chain.nodes),
+        nodes=tuple(NodeAddress(node.rpc_url, node.grpc_address) for node in nodes),
         key_files=(localnet.key_path("relayer"),),
         authority_key_file=localnet.key_path("authority"),
         min_balance=min_balance,

@@ -118,6 +118,19 @@ def test_all_nodes_of_a_chain_have_one_genesis_and_know_each_other(tmp_path: Pat
         assert len(second.config.peers) == 1
 
 
+def test_full_nodes_come_after_the_validators_and_have_no_vote(tmp_path: Path) -> None:
+    tables = [{"name": "kv", "kind": "kvstore", "validators": 2, "full_nodes": 1}]
+    manifest = parse_manifest({"name": "net", "seed": "s", "chains": tables}, "test")
+    localnet = Localnet.create(manifest, tmp_path)
+    nodes = localnet.chains["kv"].nodes
+    assert [(node.name, node.votes) for node in nodes] == [("kv.0", True), ("kv.1", True), ("kv.2", False)]
+    assert len({node.home.genesis_file.read_text() for node in nodes}) == 1
+    validators = read_genesis(localnet, "kv")["validators"]
+    assert isinstance(validators, list)
+    assert [validator["name"] for validator in validators] == ["kv.0", "kv.1"]
+    assert all(len(node.config.peers) == 2 for node in nodes)
+
+
 def test_only_apps_with_services_get_addresses_for_them(tmp_path: Path) -> None:
     federation = Localnet.create(build_federation(), tmp_path / "a")
     assert len(federation.chains["hub"].grpc_addresses) == 2

@@ -32,6 +32,7 @@ chains = st.lists(
             "name": names,
             "kind": st.just("kvstore"),
             "validators": st.integers(1, 16),
+            "full_nodes": st.integers(0, 4),
             "params": st.dictionaries(st.text(max_size=4), params, max_size=2),
         }
     ),
@@ -109,6 +110,8 @@ def test_a_key_that_must_be_there_is_missed(key: str) -> None:
         {"chains": [{"name": "hub", "kind": "relay"}]},
         {"chains": [{"name": "hub", "kind": "hub", "port": 1}]},
         {"chains": [{"name": "hub", "kind": "hub", "validators": 0}]},
+        {"chains": [{"name": "hub", "kind": "hub", "full_nodes": -1}]},
+        {"chains": [{"name": "hub", "kind": "hub", "full_nodes": 5}]},
         {"chains": [{"name": "hub", "kind": "hub", "chain_id": "a b"}]},
         {"chains": [{"name": "hub", "kind": "hub", "params": {"ratio": 0.5}}]},
         {"chains": [{"name": "shard-0", "kind": "shard"}]},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from localnet.manifest import load_manifest
+from localnet.manifest import load_manifest, parse_manifest
 from localnet.network import Localnet
 from localnet.relay import ensure_relayer_config
 from relayer.config import load_config
@@ -24,6 +24,16 @@ def test_it_names_all_nodes_and_the_keys_of_the_localnet(tmp_path: Path) -> None
     assert [node.grpc for node in config.shards[1].nodes] == list(localnet.chains["shard-1"].grpc_addresses)
     assert config.hub.key_files == (localnet.key_path("relayer"),)
     assert config.journal.parent == path.parent
+
+
+def test_full_nodes_are_asked_first(tmp_path: Path) -> None:
+    tables = [{"name": "hub", "kind": "hub", "full_nodes": 1}, {"name": "shard-0", "kind": "shard"}]
+    manifest = parse_manifest({"name": "net", "seed": "s", "chains": tables}, "test")
+    localnet = Localnet.create(manifest, tmp_path / "net")
+    path = ensure_relayer_config(localnet)
+    assert path is not None
+    validator, full = localnet.chains["hub"].nodes
+    assert [node.rpc for node in load_config(path).hub.nodes] == [full.rpc_url, validator.rpc_url]
 
 
 def test_what_a_user_has_changed_is_left_alone(tmp_path: Path) -> None:
