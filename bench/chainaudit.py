@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from abci_app.rpc import CometRpc
 from ibc.events import PacketEventKind, packets_from_events
+from localnet.homes import FIRST_CLIENT_ID
 from tx.envelope import ParsedTx, parse_envelope
 from wire.ibc.core.channel.v2 import tx_pb2 as channel_tx
 from wire.ibc.core.client.v1 import tx_pb2 as client_tx
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from google.protobuf.any_pb2 import Any as AnyMessage
 
-    from abci_app.rpc_answers import Block, BlockResults
+    from abci_app.rpc_answers import Block, BlockResults, ExecutedTx
+    from wire.ibc.core.channel.v2 import packet_pb2
 
 _PACKET_MESSAGES: Final = {
     f"/{message.DESCRIPTOR.full_name}": (message, name)
@@ -25,13 +31,15 @@ _PACKET_MESSAGES: Final = {
         (channel_tx.MsgTimeout, "time out"),
     )
 }
+_RECEIVED: Final = frozenset({PacketEventKind.RECEIVE, PacketEventKind.WRITE_ACK})
 _UPDATE: Final = f"/{client_tx.MsgUpdateClient.DESCRIPTOR.full_name}"
 
 
 @dataclass(slots=True)
 class ChainAudit:
-    """All blocks of a chain that has one client.  Packets are named by their sequences."""
+    """All blocks of a chain, as far as they are about one of its clients.  Packets are named by their sequences."""
 
+    client_id: str = FIRST_CLIENT_ID
     times_ns: dict[int, int] = field(default_factory=dict)
     """Time in each header."""
     events: dict[PacketEventKind, Counter[int]] = field(
@@ -45,7 +53,11 @@ class ChainAudit:
     signers: Counter[str] = field(default_factory=Counter)
     """How many of these messages each address signed."""
     failed: list[str] = field(default_factory=list)
-    """Why transactions in blocks failed."""
+    """Why transactions in blocks failed, all of the chain."""
+    failed_relays: Counter[str] = field(default_factory=Counter)
+    """How many transactions with relayed messages failed, by their codes."""
+    codes: dict[bytes, int] = field(default_factory=dict)
+    """What became of every transaction of the chain, by its hash: 0 if it was executed."""
     relayed_txs: int = 0
     relayed_bytes: int = 0
     """Of transactions with relayed messages."""
@@ -79,13 +91,17 @@ class ChainAudit:
         self.times_ns[height] = block.header.time_ns
         events = [event for tx in results.txs if tx.code == 0 for event in tx.events]
         for found in packets_from_events([*events, *results.events]):
-            self.events[found.kind][found.packet.sequence] += 1
-            self.heights[found.kind, found.packet.sequence] = height
+            if _own_client(found.packet, is_sender=found.kind not in _RECEIVED) == self.client_id:
+                self.events[found.kind][found.packet.sequence] += 1
+                self.heights[found.kind, found.packet.sequence] = height
         self.failed += [f"{tx.codespace}/{tx.code} {tx.log}" for tx in results.txs if tx.code]
-        for tx in block.txs:
-            self._add_tx(tx)
+        for data, result in zip(block.txs, results.txs, strict=True):
+            self._add_tx(data, result)
 
-    def _add_tx(self, data: bytes) -> None:
+    def _add_tx(self, data: bytes, result: ExecutedTx) -> None:
+        tx_hash = sha256(data).digest()
+        # A replay fails; what counts is the one that was executed.
+        self.codes[tx_hash] = min(self.codes.get(tx_hash, result.code), result.code)
         parsed = parse_envelope(data)
         if not isinstance(parsed, ParsedTx):
             return
@@ -95,9 +111,13 @@ class ChainAudit:
         if is_relayed:
             self.relayed_txs += 1
             self.relayed_bytes += len(data)
+            if result.code:
+                self.failed_relays[f"{result.codespace}/{result.code}"] += 1
 
     def _add_message(self, message: AnyMessage) -> bool:
         if message.type_url == _UPDATE:
+            if client_tx.MsgUpdateClient.FromString(message.value).client_id != self.client_id:
+                return False
             self.update_bytes += len(message.value)
             return True
         known = _PACKET_MESSAGES.get(message.type_url)
@@ -105,6 +125,9 @@ class ChainAudit:
             return False
         message_class, name = known
         content = message_class.FromString(message.value)
+        is_sender = not isinstance(content, channel_tx.MsgRecvPacket)
+        if _own_client(content.packet, is_sender=is_sender) != self.client_id:
+            return False
         self.messages[name, content.packet.sequence] += 1
         self.signers[content.signer] += 1
         match content:
@@ -117,15 +140,45 @@ class ChainAudit:
         return True
 
 
-def audit_chain(rpc_url: str) -> ChainAudit:
-    """Read all blocks of a chain whose app has executed them.
+def _own_client(packet: packet_pb2.Packet, *, is_sender: bool) -> str:
+    """Return the client of the chain that sent, or has received, a packet."""
+    return packet.source_client if is_sender else packet.destination_client
+
+
+def audit_clients(rpc_url: str, client_ids: Sequence[str]) -> dict[str, ChainAudit]:
+    """Read all blocks of a chain whose app has executed them, and return what they say about each client.
 
     Raises:
       AppError: the node cannot be asked.
 
     """
-    audit = ChainAudit()
+    audits = {client_id: ChainAudit(client_id) for client_id in client_ids}
     with CometRpc(rpc_url) as rpc:
         for height in range(1, rpc.abci_info().height + 1):
-            audit.add_block(rpc.block(height), rpc.block_results(height))
-    return audit
+            block, results = rpc.block(height), rpc.block_results(height)
+            for audit in audits.values():
+                audit.add_block(block, results)
+    return audits
+
+
+def audit_chain(rpc_url: str) -> ChainAudit:
+    """Read all blocks of a chain that has one client.
+
+    Raises:
+      AppError: the node cannot be asked.
+
+    """
+    return audit_clients(rpc_url, [FIRST_CLIENT_ID])[FIRST_CLIENT_ID]
+
+
+def block_latencies(numbers: Sequence[int], here: ChainAudit, there: ChainAudit) -> list[float]:
+    """Return how many blocks of the receiving chain each packet took: 1 if the next one held it."""
+    heights = sorted(there.times_ns)
+    committed = [there.committed_ns(height) for height in heights]
+    found = []
+    for number in numbers:
+        sent_ns = here.committed_ns(here.heights[PacketEventKind.SEND, number])
+        known = bisect_right(committed, sent_ns)
+        before = heights[known - 1] if known else 0
+        found.append(float(there.heights[PacketEventKind.RECEIVE, number] - before))
+    return found

@@ -51,3 +51,17 @@ class WrongVerdict(BenchError):
 
     CODE = 6
     CURE = "This is a bug; run the tests of the part that the row measures."
+
+
+class RelayerEnded(BenchError):
+    """The relayer under test ended by itself."""
+
+    CODE = 7
+    CURE = "Read the end of its log in the message, and report it: a relayer runs until it is told to stop."
+
+
+class SenderEnded(BenchError):
+    """A sender of packets ended before the load was over."""
+
+    CODE = 8
+    CURE = "This is a bug: the traceback stands above the message."

@@ -61,7 +61,12 @@ def bench_command(
 
     from rich.console import Console  # noqa: PLC0415
 
-    from bench.report import print_report, replace_last_run, report_to_json  # noqa: PLC0415
+    from bench.report import (  # noqa: PLC0415
+        print_report,
+        replace_last_run,
+        report_to_json,
+        report_to_markdown,
+    )
 
     progress = Console(stderr=True, highlight=False, markup=False)
     chosen = [name for name in ROWS if name in rows] if rows else list(ROWS)
@@ -71,7 +76,7 @@ def bench_command(
         json_file.write_text(report_to_json(report), encoding="utf-8")
     if write_docs:
         page = DOCS_PAGE.read_text(encoding="utf-8")
-        DOCS_PAGE.write_text(replace_last_run(page, report), encoding="utf-8")
+        DOCS_PAGE.write_text(replace_last_run(page, report_to_markdown(report)), encoding="utf-8")
     if report.failed:
         sys.exit(FAILED_EXIT)
 

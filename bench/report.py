@@ -162,8 +162,8 @@ def _escape(cell: str) -> str:
     return cell.replace("|", "\\|")
 
 
-def replace_last_run(page: str, report: Report) -> str:
-    """Return a page of the docs with this report in the place of the last one.
+def replace_last_run(page: str, markdown: str) -> str:
+    """Return a page of the docs with this text in the place of the last run.
 
     Raises:
       ValueError: the page has no place for it.
@@ -173,4 +173,4 @@ def replace_last_run(page: str, report: Report) -> str:
     _, end, after = rest.partition(DOCS_END)
     if not begin or not end:
         raise ValueError(f"expected {DOCS_BEGIN} and {DOCS_END} in the page, got a page without them")
-    return f"{before}{begin}\n\n{report_to_markdown(report)}\n{end}{after}"
+    return f"{before}{begin}\n\n{markdown}\n{end}{after}"

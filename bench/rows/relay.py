@@ -8,7 +8,7 @@ from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
-from bench.chainaudit import ChainAudit, audit_chain
+from bench.chainaudit import ChainAudit, audit_chain, block_latencies
 from bench.errors import LoadLost, NetworkStalled
 from bench.figures import Aim, Line, Relation, summarise
 from bench.packetnet import PAYLOAD_BYTES, running_packet_net
@@ -16,7 +16,7 @@ from bench.relayerproc import running_relayer
 from ibc.events import PacketEventKind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from bench.context import BenchContext
     from bench.packetnet import PacketChain, PacketNet
@@ -209,17 +209,6 @@ def _block_ms(audit: ChainAudit) -> float:
     """Return the median time between two blocks."""
     times = [audit.times_ns[height] for height in sorted(audit.times_ns)]
     return median(after - before for before, after in pairwise(times)) / 1e6
-
-
-def block_latencies(numbers: Sequence[int], here: ChainAudit, there: ChainAudit) -> list[float]:
-    """Return how many blocks of the receiving chain each packet took: 1 if the next one held it."""
-    committed = [(there.committed_ns(height), height) for height in sorted(there.times_ns)]
-    found = []
-    for number in numbers:
-        sent_ns = here.committed_ns(here.heights[PacketEventKind.SEND, number])
-        before = max((height for time_ns, height in committed if time_ns <= sent_ns), default=0)
-        found.append(float(there.heights[PacketEventKind.RECEIVE, number] - before))
-    return found
 
 
 def _latency_line(phase: Phase, here: ChainAudit, there: ChainAudit) -> Line:

@@ -6,11 +6,11 @@ import sys
 
 import pytest
 
-from bench.chainaudit import ChainAudit
+from bench.chainaudit import ChainAudit, block_latencies
 from bench.errors import LoadLost
 from bench.packetapp import PORT, build_payload
 from bench.relayerproc import RelayerProcess
-from bench.rows.relay import block_latencies, check_complete
+from bench.rows.relay import check_complete
 from bench.sampled_relayer import OTHER, WAIT, classify
 from ibc.events import PacketEventKind
 

@@ -1,4 +1,4 @@
-"""Long runs under faults: `./run soak`.
+"""The soak of the demo.
 
 One quiet run of the demo, then runs with the same seed in which the relayer is killed five times and a validator once,
 until the time is up.  Every one of them must end with the model and the balances of the quiet run.
@@ -60,12 +60,12 @@ def run_demo(directory: Path, validators: int, rounds: int, seed: int, *, chaos:
     )
 
 
-@click.command()
+@click.command(name="demo")
 @click.option("--minutes", default=30.0, show_default=True, help="When to start no further run.")
 @click.option("--validators", default=1, show_default=True, help="Validators of each chain.")
 @click.option("--rounds", default=12, show_default=True, help="Rounds of each run.")
 @click.option("--seed", default=1, show_default=True, help="Of all runs.")
-def main(minutes: float, validators: int, rounds: int, seed: int) -> None:
+def demo_command(minutes: float, validators: int, rounds: int, seed: int) -> None:
     """Run the demo again and again under faults; exit non-zero when a run ends with anything else than a quiet one."""
     end = time.monotonic() + 60 * minutes
     with tempfile.TemporaryDirectory(prefix="gradchain-soak-") as name:
@@ -83,7 +83,3 @@ def main(minutes: float, validators: int, rounds: int, seed: int) -> None:
                 click.echo(f"expected {quiet}, got {outcome}", err=True)
                 sys.exit(1)
     click.echo(f"{runs} runs with {kills} kills ended with the model and balances of the quiet run")
-
-
-if __name__ == "__main__":
-    main()
