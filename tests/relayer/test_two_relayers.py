@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 import signal
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from abci_app.grpc_errors import RemoteError
+from abci_app.rpc import CometRpc
+from bench.chainaudit import audit_chain
 from bench.packetnet import SENDER, running_packet_net
+from ibc.errors import RelayRedundant
 from relayer.config import load_config
 from relayer.config_text import format_config
+from relayer.journal import JournalReader
 from relayer.state import SECOND_NS, RelayOptions
 from tests.support.localnet import use_real_cometbft
 from tests.support.packet_relay import check_delivered, relayer_process
 from tests.support.waiting import eventually
+from tx.envelope import ParsedTx, parse_envelope
 from wire.gradchain.hub.v1 import query_pb2 as hub_query
+from wire.ibc.core.channel.v2 import tx_pb2 as channel_tx
+from wire.ibc.core.client.v1 import tx_pb2 as client_tx
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bench.packetnet import PacketNet
+    from google.protobuf.any_pb2 import Any as AnyMessage
+    from google.protobuf.message import Message
+
+    from bench.packetnet import PacketChain, PacketNet
+    from relayer.types import TxRecord
 
 pytestmark = pytest.mark.localnet
 
@@ -30,6 +42,7 @@ KEYS = ("relayer", SENDER)
 BURST = 64
 BURSTS = 3
 GRACE_NS = 10 * SECOND_NS
+REDUNDANT = (RelayRedundant.CODESPACE, RelayRedundant.CODE)
 
 
 def write_config(net: PacketNet, position: int, options: RelayOptions) -> Path:
@@ -68,6 +81,12 @@ def balance(net: PacketNet, account: str) -> int:
     return int(net.hub.connection.hub(lambda stub: stub.GetAccount(request, timeout=30.0)).balance)
 
 
+def relay_pay(net: PacketNet, account: str) -> int:
+    """Return how many deliveries of an account the hub has paid for."""
+    request = hub_query.GetRelayPayRequest(account=net.localnet.key(account).public_key)
+    return int(net.hub.connection.hub(lambda stub: stub.GetRelayPay(request, timeout=30.0)).packets)
+
+
 def test_two_relayers_share_the_work_and_one_takes_over_when_the_other_dies(tmp_path: Path) -> None:
     use_real_cometbft()
     with running_packet_net(tmp_path) as net, ExitStack() as stack:
@@ -92,7 +111,58 @@ def test_two_relayers_share_the_work_and_one_takes_over_when_the_other_dies(tmp_
         assert redundant <= 2 * BURST
 
 
-def test_a_packet_that_two_relayers_deliver_runs_once_and_costs_nobody_a_fee(tmp_path: Path) -> None:
+def count_wasted(net: PacketNet) -> int:
+    """Return how many deliveries of the two relayers came after another one of the same packets.
+
+    They were refused before a block, or were a no-op in one.
+    """
+    refused = sum(
+        tx.failure is not None and (tx.failure.codespace, tx.failure.code) == REDUNDANT
+        for position in range(2)
+        for tx in read_txs(net, position)
+    )
+    return refused + sum(audit_chain(end.chain.rpc_urls[0]).count_redundant() for end in net.chains)
+
+
+def read_txs(net: PacketNet, position: int) -> tuple[TxRecord, ...]:
+    """Return the transactions that one of the relayers has made."""
+    with closing(JournalReader(net.directory / f"relayer-{position}" / "relayer.db")) as journal:
+        return journal.txs()
+
+
+def find_relayed(end: PacketChain, kind: type[Message]) -> list[Message]:
+    """Return the messages of a transaction in a block that carries such a message."""
+    with CometRpc(end.chain.rpc_urls[0]) as rpc:
+        for height in range(1, rpc.abci_info().height + 1):
+            for data in rpc.block(height).txs:
+                parsed = parse_envelope(data)
+                if isinstance(parsed, ParsedTx) and any(any_.Is(kind.DESCRIPTOR) for any_ in parsed.messages):
+                    return [unpack(message) for message in parsed.messages]
+    raise AssertionError(f"expected a {kind.DESCRIPTOR.name} in a block of {end.chain.name}")
+
+
+def unpack(packed: AnyMessage) -> Message:
+    classes: tuple[type[Message], ...] = (
+        channel_tx.MsgRecvPacket,
+        channel_tx.MsgAcknowledgement,
+        client_tx.MsgUpdateClient,
+    )
+    found = next(kind for kind in classes if packed.Is(kind.DESCRIPTOR))()
+    packed.Unpack(found)
+    return found
+
+
+def deliver_again(net: PacketNet, end: PacketChain, kind: type[Message], account: str) -> None:
+    """Let an account carry what was carried before; it is kept out of the mempool, so nothing can be paid for it."""
+    messages = find_relayed(end, kind)
+    for message in messages:
+        setattr(message, "signer", net.localnet.address(account))  # noqa: B010 - all of these have one
+    with pytest.raises(RemoteError) as caught:
+        end.connection.send(end.chain.chain_id, messages, [net.localnet.key(account)])
+    assert (caught.value.CODESPACE, caught.value.CODE) == REDUNDANT
+
+
+def test_what_two_relayers_deliver_runs_once_and_the_second_delivery_costs_no_fee(tmp_path: Path) -> None:
     use_real_cometbft()
     with running_packet_net(tmp_path) as net, ExitStack() as stack:
         before = [balance(net, key) for key in KEYS]
@@ -102,4 +172,10 @@ def test_a_packet_that_two_relayers_deliver_runs_once_and_costs_nobody_a_fee(tmp
         send_and_wait(net)
         for chain in net.chains:
             check_delivered(net, chain)
+        assert all(read_txs(net, position) for position in range(2)), "both have tried"
+        assert count_wasted(net), "they have tried the same"
+        for account in KEYS:
+            deliver_again(net, net.shard, channel_tx.MsgRecvPacket, account)
+            deliver_again(net, net.hub, channel_tx.MsgAcknowledgement, account)
         assert [balance(net, key) for key in KEYS] == before
+        assert [relay_pay(net, key) for key in KEYS] == [0, 0]
