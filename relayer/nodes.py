@@ -27,6 +27,7 @@ from abci_app.errors import (
 )
 from abci_app.grpc_errors import ERROR_KEY, RemoteError
 from abci_app.rpc_async import AsyncCometRpc
+from ibc.errors import ConsensusStateNotFound
 from relayer.errors import ChainMismatch, EndpointsDown, HeightsDisagree
 from tx.errors import AppError
 from wire.gradchain.hub.v1 import query_pb2_grpc as hub_grpc
@@ -58,7 +59,9 @@ _OPTIONS: Final = (
     ("grpc.max_reconnect_backoff_ms", 2_000),
 )
 _UNREACHABLE: Final = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED})
-_BEHIND: Final = frozenset((error.CODESPACE, error.CODE) for error in (HeightUnavailable, StateNotKept))
+_BEHIND: Final = frozenset(
+    (error.CODESPACE, error.CODE) for error in (ConsensusStateNotFound, HeightUnavailable, StateNotKept)
+)
 """What a node says that is not as far as others, or keeps less."""
 
 _UNABLE: Final = frozenset(

@@ -13,6 +13,7 @@ from grpc import aio
 
 from abci_app.errors import EndpointUnreachable, HeightUnavailable, MempoolFull, RpcRefused
 from abci_app.grpc_errors import ERROR_KEY, RemoteError
+from ibc.errors import ConsensusStateNotFound
 from relayer.config import NodeAddress
 from relayer.errors import EndpointsDown, HeightsDisagree
 from relayer.nodes import FIRST_COOLING_S, ChainNodes, Node, connect, remote_error
@@ -149,6 +150,18 @@ def test_a_node_that_lags_behind_is_passed_over_without_blame() -> None:
         script = Script({A: HeightUnavailable("not yet"), B: RemoteError("node", 101, "not kept")})
         assert await nodes.ask(script) == C
         assert nodes.nodes[0].failures == 0
+
+    run(test)
+
+
+def test_a_node_whose_light_clients_lag_behind_is_passed_over_without_blame() -> None:
+    behind = RemoteError(ConsensusStateNotFound.CODESPACE, ConsensusStateNotFound.CODE, "not that far")
+
+    async def test(nodes: ChainNodes, clock: Clock) -> None:
+        assert await nodes.ask(Script({A: behind})) == B
+        assert nodes.nodes[0].failures == 0
+        with pytest.raises(HeightsDisagree):
+            await nodes.ask(Script(dict.fromkeys((A, B, C), behind)))
 
     run(test)
 
