@@ -3,18 +3,36 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from abci_app.context import Event
+from abci_app.rpc_answers import Block, BlockResults, Header
 from bench.chainaudit import ChainAudit, block_latencies
 from bench.errors import LoadLost
 from bench.packetapp import PORT, build_payload
 from bench.relayerproc import RelayerProcess
 from bench.rows.relay import check_complete
 from bench.sampled_relayer import OTHER, WAIT, classify
-from ibc.events import PacketEventKind
+from ibc.events import PacketEventKind, emit_packet
+from wire.ibc.core.channel.v2 import packet_pb2
+
+if TYPE_CHECKING:
+    from ibc.host import HostContext
 
 SECOND_NS = 1_000_000_000
+
+
+@dataclass
+class RecordingContext:
+    """Keeps the events that a chain emits."""
+
+    events: list[Event]
+
+    def emit(self, kind: str, **attributes: str) -> None:
+        self.events.append(Event(kind, tuple(attributes.items())))
 
 
 def make_audit(times_s: dict[int, int]) -> ChainAudit:
@@ -41,6 +59,24 @@ def test_messages_beyond_the_first_about_a_packet_are_redundant() -> None:
     audit.messages.update({("receive", 1): 1, ("receive", 2): 3, ("acknowledge", 2): 1})
     assert audit.count_redundant() == 2
     assert audit.twice() == [("receive", 2)]
+
+
+def test_an_audit_is_of_one_client_of_the_chain() -> None:
+    packet = packet_pb2.Packet(
+        sequence=4, source_client="07-tendermint-0", destination_client="07-tendermint-1", timeout_timestamp=9
+    )
+    events: list[Event] = []
+    context = cast("HostContext", RecordingContext(events))
+    for kind in (PacketEventKind.RECEIVE, PacketEventKind.ACKNOWLEDGE):
+        emit_packet(context, kind, packet)
+    first, second = ChainAudit("07-tendermint-0"), ChainAudit("07-tendermint-1")
+    for audit in (first, second):
+        audit.add_block(
+            Block(Header(1, "hub", 5, b"", b"", b""), b"", ()), BlockResults(1, (), tuple(events), b"")
+        )
+    # Its own client is the source of what a chain has sent, and the destination of what it has received.
+    assert (first.count(PacketEventKind.RECEIVE), first.count(PacketEventKind.ACKNOWLEDGE)) == (0, 1)
+    assert (second.count(PacketEventKind.RECEIVE), second.count(PacketEventKind.ACKNOWLEDGE)) == (1, 0)
 
 
 def test_a_packet_that_did_not_arrive_fails_the_row() -> None:

@@ -4,28 +4,43 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from hashlib import sha256
+from random import Random
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from abci_app.errors import CommitTimeout, NodeUnavailable, TxReplayed
+from abci_app.grpc_errors import RemoteError
 from bench.chainaudit import ChainAudit
+from bench.errors import RelayerEnded
 from bench.figures import Fact
+from bench.packetnet import PacketChain
+from bench.soak import load
 from bench.soak.audit import DirectionAudit, Stored, count_asked, describe_latency
-from bench.soak.chaos import MemorySample
+from bench.soak.chaos import MemorySample, RelayerRunner
 from bench.soak.faults import list_moves
 from bench.soak.figures import FaultRecord, Latency, SoakCheck, SoakRecord
 from bench.soak.link import SoakOptions, read_log, run_soak
-from bench.soak.load import Ask, Fate
+from bench.soak.load import Ask, Fate, Sender
 from bench.soak.report import print_record, record_to_json, record_to_markdown
 from bench.soak.schedule import Pace, Victim, plan_kills
+from ibc.errors import TimeoutElapsed
 from ibc.events import PacketEventKind
+from localnet.nodes import ChainHandle
 from tests.support.localnet import use_real_cometbft
+from tests.support.waiting import eventually
+from tx.keys import SigningKey
+from wire.gradchain.node.v1 import query_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from abci_app.client import ChainConnection
+    from tx.errors import AppError
 
 NODES: dict[Victim, Sequence[str]] = {
     Victim.RELAYER: [""],
@@ -193,6 +208,69 @@ def test_the_log_of_a_relayer_has_warnings_and_errors(tmp_path: Path) -> None:
     ]
     log.write_text("\n".join([*lines, "Traceback"]) + "\n")
     assert read_log(log) == ({"b": 2}, 2)
+
+
+# --- the load --------------------------------------------------------------------------------------------------------
+
+
+class ScriptedConnection:
+    """Answers each transaction with the next of some outcomes."""
+
+    def __init__(self, *answers: query_pb2.TxOutcome | Exception) -> None:
+        self.answers = list(answers)
+        self.seen: list[bytes] = []
+
+    def node(self, ask: Callable[[ScriptedConnection], object]) -> object:
+        return ask(self)
+
+    def BroadcastTx(  # noqa: N802 - gRPC names
+        self, request: query_pb2.BroadcastTxRequest, timeout: float
+    ) -> query_pb2.BroadcastTxResponse:
+        self.seen.append(request.tx)
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return query_pb2.BroadcastTxResponse(outcome=answer)
+
+
+def ask_once(monkeypatch: pytest.MonkeyPatch, connection: ScriptedConnection) -> Ask:
+    """Let a sender ask for packets over a connection, and return what it makes of the answers."""
+    monkeypatch.setattr(load, "PAUSE_S", 0.0)
+    chain = ChainHandle("hub", "hub", "hub-1", ())
+    end = PacketChain(chain, cast("ChainConnection", connection), SigningKey.from_seed(bytes(32)))
+    return Sender(end, 3, Random(1))._ask(is_late=False)
+
+
+def test_a_sender_hands_in_the_same_bytes_until_they_are_in_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    timeout = RemoteError(CommitTimeout.CODESPACE, CommitTimeout.CODE, "not yet")
+    connection = ScriptedConnection(NodeUnavailable("down"), timeout, query_pb2.TxOutcome(height=7))
+    ask = ask_once(monkeypatch, connection)
+    assert (ask.fate, ask.packets) == (Fate.COMMITTED, 3)
+    assert len(set(connection.seen)) == 1
+    assert ask.tx_hash == sha256(connection.seen[0]).digest()
+
+
+@pytest.mark.parametrize(("error", "fate"), [(TxReplayed, Fate.UNKNOWN), (TimeoutElapsed, Fate.REFUSED)])
+def test_a_sender_knows_a_refusal_from_a_replay(
+    monkeypatch: pytest.MonkeyPatch, error: type[AppError], fate: Fate
+) -> None:
+    refusal = query_pb2.TxOutcome(codespace=error.CODESPACE, code=error.CODE, log="no")
+    assert ask_once(monkeypatch, ScriptedConnection(refusal)).fate is fate
+
+
+def test_a_relayer_that_ends_by_itself_ends_the_soak(tmp_path: Path) -> None:
+    runner = RelayerRunner(tmp_path / "missing.toml")
+    runner.start()
+
+    def has_ended() -> bool:
+        try:
+            runner.check()
+        except RelayerEnded as error:
+            assert "missing.toml" in error.message  # noqa: PT017 - it is waited for
+            return True
+        return False
+
+    eventually(has_ended, "the end of the relayer")
 
 
 # --- the record ------------------------------------------------------------------------------------------------------
