@@ -24,6 +24,7 @@ from abci_app.errors import (
     NodeUnavailable,
     RpcMalformed,
     StateNotKept,
+    TxReplayed,
 )
 from abci_app.grpc_errors import ERROR_KEY, RemoteError
 from abci_app.rpc_async import AsyncCometRpc
@@ -66,7 +67,7 @@ _BEHIND: Final = frozenset(
 
 _UNABLE: Final = frozenset(
     (error.CODESPACE, error.CODE)
-    for error in (EndpointUnreachable, MempoolFull, NodeCatchingUp, NodeUnavailable)
+    for error in (EndpointUnreachable, MempoolFull, NodeCatchingUp, NodeUnavailable, TxReplayed)
 )
 """What a node says that cannot help now, although another one may."""
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from google.protobuf.message import DecodeError
 
+from abci_app.errors import TxReplayed
 from ibc.client_state import (
     CLIENT_STATE_URL,
     CONSENSUS_STATE_URL,
@@ -36,6 +37,7 @@ from relayer.events import (
     PendingListed,
     SentPacket,
 )
+from relayer.policy import failure_of
 from relayer.types import (
     MAX_STORED,
     BodyKey,
@@ -62,7 +64,7 @@ if TYPE_CHECKING:
 
     from abci_app.rpc_answers import BlockResults
     from ibc.tendermint import TrustedState
-    from relayer.nodes import ChainNodes
+    from relayer.nodes import ChainNodes, Node
     from wire.tendermint.types import types_pb2
 
 PAGE: Final = 256
@@ -151,10 +153,23 @@ async def prove_many(
 
 
 async def broadcast(nodes: ChainNodes, tx: bytes) -> Failure | None:
-    """Hand over a transaction; return why CheckTx refuses it, or None if it waits for a block now."""
+    """Hand over a transaction; return why CheckTx refuses it, or None if it waits for a block now.
+
+    A node that holds it in its mempool says so as long as it does.  Others may have refused it, being a block further,
+    and are not offered it again; so they are asked too, and the first of them that has something else to say decides.
+    """
     request = node_pb2.BroadcastTxRequest(tx=tx)
-    answer = await nodes.ask(lambda node: node.node.BroadcastTx(request, timeout=node.timeout_s))
-    return _outcome_failure(answer.outcome)
+
+    async def ask_one(node: Node) -> Failure | None:
+        outcome = (await node.node.BroadcastTx(request, timeout=node.timeout_s)).outcome
+        if (outcome.codespace, outcome.code) == (TxReplayed.CODESPACE, TxReplayed.CODE):
+            raise TxReplayed(outcome.log)
+        return _outcome_failure(outcome)
+
+    try:
+        return await nodes.ask(ask_one)
+    except TxReplayed as replay:
+        return failure_of(replay)
 
 
 async def look_up_tx(

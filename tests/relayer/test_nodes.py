@@ -5,22 +5,24 @@ from __future__ import annotations
 import asyncio
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import grpc
 import pytest
 from grpc import aio
 
-from abci_app.errors import EndpointUnreachable, HeightUnavailable, MempoolFull, RpcRefused
+from abci_app.errors import EndpointUnreachable, HeightUnavailable, MempoolFull, RpcRefused, TxReplayed
 from abci_app.grpc_errors import ERROR_KEY, RemoteError
 from ibc.errors import ConsensusStateNotFound
 from relayer.config import NodeAddress
 from relayer.errors import EndpointsDown, HeightsDisagree
 from relayer.nodes import FIRST_COOLING_S, ChainNodes, Node, connect, remote_error
-from relayer.types import ChainId
+from relayer.queries import broadcast
+from relayer.types import ChainId, Failure
 from tests.support.relayer import connected, running_pair, until
 from tests.support.relayer_app import ToyChain
 from tests.support.relayer_node import PlayedNode
+from wire.gradchain.node.v1 import query_pb2 as node_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -181,6 +183,49 @@ def test_a_full_mempool_sends_us_to_the_next_node() -> None:
             await nodes.ask(Script(dict.fromkeys((A, B, C), MempoolFull("full"))))
 
     run(test)
+
+
+@dataclass
+class Mempool:
+    """A node that says the same of every transaction."""
+
+    outcome: node_pb2.TxOutcome
+    address: NodeAddress = field(default_factory=lambda: NodeAddress(A, "127.0.0.1:1"))
+    timeout_s: float = 1.0
+    failures: int = 0
+    cooling_until_s: float = 0.0
+    is_checked: bool = True
+    asked: int = 0
+
+    @property
+    def node(self) -> Mempool:
+        return self
+
+    async def BroadcastTx(  # noqa: N802 - gRPC names
+        self,
+        request: node_pb2.BroadcastTxRequest,
+        timeout: float,  # noqa: ASYNC109 - gRPC names
+    ) -> node_pb2.BroadcastTxResponse:
+        self.asked += 1
+        return node_pb2.BroadcastTxResponse(outcome=self.outcome)
+
+
+def broadcast_to(*outcomes: node_pb2.TxOutcome) -> tuple[Failure | None, list[int]]:
+    """Hand a transaction to nodes that say this; return the verdict, and how often each was asked."""
+    mempools = [Mempool(outcome) for outcome in outcomes]
+    nodes = ChainNodes(ChainId("hub-1"), "hub", [cast("Node", mempool) for mempool in mempools])
+    return asyncio.run(broadcast(nodes, b"tx")), [mempool.asked for mempool in mempools]
+
+
+HELD = node_pb2.TxOutcome(codespace=TxReplayed.CODESPACE, code=TxReplayed.CODE, log="pending")
+LATE = node_pb2.TxOutcome(codespace="ibc", code=73, log="late")
+
+
+def test_a_transaction_that_one_node_holds_is_handed_to_the_others_too() -> None:
+    assert broadcast_to(HELD, node_pb2.TxOutcome()) == (None, [1, 1])
+    assert broadcast_to(HELD, LATE) == (Failure("ibc", 73, "late"), [1, 1])
+    assert broadcast_to(HELD, HELD) == (Failure(TxReplayed.CODESPACE, TxReplayed.CODE, "pending"), [1, 1])
+    assert broadcast_to(LATE, node_pb2.TxOutcome()) == (Failure("ibc", 73, "late"), [1, 0])
 
 
 def test_a_node_that_is_not_believed_comes_last() -> None:
