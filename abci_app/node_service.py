@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import grpc
 
-from abci_app.errors import CommitTimeout, StateNotKept
+from abci_app.errors import CommitTimeout, StateNotKept, TxReplayed
 from abci_app.grpc_errors import abort
 from abci_app.state import PROVABLE
 from abci_app.version import VERSION
@@ -77,6 +77,11 @@ class NodeService(query_pb2_grpc.NodeServiceServicer):
             refused = query_pb2.TxOutcome(code=verdict.code, codespace=verdict.codespace, log=verdict.log)
             return query_pb2.BroadcastTxResponse(tx_hash=tx_hash, outcome=refused)
         if not request.wait:
+            if verdict.already_known and self._application.outcomes.get(tx_hash) is None:
+                # Whether other nodes have taken it is not known here, so this is no acceptance.
+                log = f"expected new bytes, got {tx_hash.hex()}, which this node holds"
+                held = query_pb2.TxOutcome(codespace=TxReplayed.CODESPACE, code=TxReplayed.CODE, log=log)
+                return query_pb2.BroadcastTxResponse(tx_hash=tx_hash, outcome=held)
             return query_pb2.BroadcastTxResponse(tx_hash=tx_hash)
         outcome = self._application.outcomes.wait(tx_hash, remaining_s(context))
         if outcome is None:
