@@ -6,6 +6,7 @@ What a node answers here is not trusted: who relies on it checks it against ligh
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import time
 from dataclasses import dataclass, field
@@ -43,7 +44,23 @@ _OPTIONS: Final = (
 )
 _UNREACHABLE: Final = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
+_CAUSE: Final = re.compile(r".*(?:Failed to connect to remote host: |address lookup failed for )(.*?)\]?")
+"""The end of gRPC's account of a connection, after the addresses and attempts that it lists."""
+
 T = TypeVar("T")
+
+
+def explain(error: grpc.RpcError) -> str:
+    """Return why a call failed, in few words."""
+    if not isinstance(error, grpc.Call):
+        return str(error)
+    if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return "no answer in time"
+    details = error.details() or ""
+    cause = _CAUSE.fullmatch(details)
+    if error.code() is grpc.StatusCode.UNAVAILABLE:
+        return cause.group(1) if cause else details
+    return f"{error.code().name} {details}"
 
 
 @dataclass(slots=True)
@@ -80,7 +97,7 @@ class ChainConnection:
           NodeUnavailable: no node answered.
 
         """
-        reasons = []
+        reasons: dict[str, list[str]] = {}
         for offset in range(len(self.addresses)):
             index = (self._preferred + offset) % len(self.addresses)
             try:
@@ -89,15 +106,20 @@ class ChainConnection:
                 registered = error_of(error)
                 if registered is not None:
                     raise RemoteError(*registered) from error
-                status = error.code() if isinstance(error, grpc.Call) else None
-                details = error.details() if isinstance(error, grpc.Call) else str(error)
-                reasons.append(f"{self.addresses[index]}: {status} {details}")
-                if status not in _UNREACHABLE:
+                reasons.setdefault(explain(error), []).append(self.addresses[index])
+                if not isinstance(error, grpc.Call) or error.code() not in _UNREACHABLE:
                     break
                 continue
             self._preferred = index
             return answer
-        raise NodeUnavailable("; ".join(reasons) or "no address of a node is given")
+        if not reasons:
+            raise NodeUnavailable("expected the address of a node, got none")
+        asked = [address for addresses in reasons.values() for address in addresses]
+        told = [
+            reason if len(reasons) == 1 else f"{reason} ({', '.join(addresses)})"
+            for reason, addresses in reasons.items()
+        ]
+        raise NodeUnavailable(f"expected an answer from {', '.join(asked)}, got: {'; '.join(told)}")
 
     def hub(self, ask: Callable[[hub_grpc.HubServiceStub], T]) -> T:
         """Call the hub's service."""

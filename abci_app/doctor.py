@@ -129,10 +129,14 @@ def _check_genesis(home: NodeHome, config: NodeConfig) -> Check:
         genesis = parse_json(home.genesis_file.read_bytes(), home.genesis_file.name)
         chain_id = genesis.text("chain_id")
         block_bytes = _block_bytes(genesis)
+        has_state = bool(genesis.to_object().get("app_state"))
     except FileNotFoundError:
         return Check("genesis", is_good=False, found=f"no {home.genesis_file}")
     except NodeError as error:
         return Check("genesis", is_good=False, found=error.message)
+    if config.kind != "kvstore" and not has_state:
+        found = f"expected an app_state, without which a {config.kind} cannot start, got none: put the chain's genesis here"
+        return Check("genesis", is_good=False, found=found)
     is_good = chain_id == config.chain_id and block_bytes == config.comet.max_block_bytes
     return Check(
         "genesis",
@@ -186,16 +190,16 @@ def _check_ports(home: NodeHome, config: NodeConfig) -> list[Check]:
 
 
 def _check_clock(home: NodeHome, config: NodeConfig) -> Check:
-    now_ns = time.time_ns()
+    now_ns, newest = time.time_ns(), "newest block"
     try:
         with CometRpc(config.rpc_url, timeout_s=2.0) as rpc:
             block_ns = rpc.status().block_time_ns
     except (EndpointUnreachable, NodeError):
-        block_ns = _genesis_time_ns(home)
+        block_ns, newest = _genesis_time_ns(home), "genesis"
     behind_s = (block_ns - now_ns) / _NANOSECONDS
     if behind_s > CLOCK_TOLERANCE_S:
-        return Check("clock", is_good=False, found=f"{behind_s:.0f} s behind the newest block")
-    return Check("clock", is_good=True, found=f"newest block {max(0.0, -behind_s):.0f} s ago")
+        return Check("clock", is_good=False, found=f"{behind_s:.0f} s behind the {newest}")
+    return Check("clock", is_good=True, found=f"{newest} {max(0.0, -behind_s):.0f} s ago")
 
 
 def _genesis_time_ns(home: NodeHome) -> int:

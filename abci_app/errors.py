@@ -93,7 +93,7 @@ class KeyFileMissing(NodeError):
     """There is no key file at the path."""
 
     CODE = 11
-    CURE = "Create a key, or correct the path."
+    CURE = "Make the key (`gradchain key new`, `gradchain relayer keys add`), or correct its name or path."
 
 
 class KeyFileReadable(NodeError):
@@ -391,10 +391,10 @@ class UpdatesNotTaken(NodeError):
 
 
 class NodeUnavailable(NodeError):
-    """The node's own CometBFT did not answer."""
+    """No node of the chain answered, or the one that did got no answer from its own CometBFT."""
 
     CODE = 103
-    CURE = "Look at `gradchain node status` and the node's logs; submit again when it is up."
+    CURE = "Start it (`gradchain localnet up`, `gradchain node start`) or correct the address; its logs tell more."
 
 
 class GrpcAddressInUse(NodeError):

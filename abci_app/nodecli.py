@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from abci_app.errors import HomeInvalid
+from abci_app.node_options import check_endpoint, check_listeners, check_peers, read_app_state, read_genesis
 from abci_app.nodehome import KINDS, NodeConfig, NodeHome, load_config
 from abci_app.table import print_table
 
@@ -48,14 +50,52 @@ def node_group() -> None:
 @click.option("--kind", type=click.Choice(KINDS), required=True, help="Which app the node runs.")
 @click.option("--chain-id", required=True, help="Name of the chain, the same on all its nodes.")
 @click.option("--name", default="node", show_default=True, help="Name of the node, for people.")
-@click.option("--rpc", default="127.0.0.1:26657", show_default=True, help="Where CometBFT's RPC listens.")
-@click.option("--p2p", default="127.0.0.1:26656", show_default=True, help="Where peers connect.")
-@click.option("--grpc", default="127.0.0.1:26658", show_default=True, help="Where the app's gRPC listens.")
-@click.option("--metrics", default="", help="Where the app's metrics are served; nowhere if left out.")
 @click.option(
-    "--external-p2p", default="", help="Address under which peers reach the node, if it is another one."
+    "--rpc",
+    default="127.0.0.1:26657",
+    show_default=True,
+    metavar="HOST:PORT",
+    callback=check_endpoint,
+    help="Where CometBFT's RPC listens.",
 )
-@click.option("--peer", "peers", multiple=True, help="ID@HOST:PORT of a peer that is always dialled.")
+@click.option(
+    "--p2p",
+    default="127.0.0.1:26656",
+    show_default=True,
+    metavar="HOST:PORT",
+    callback=check_endpoint,
+    help="Where peers connect.",
+)
+@click.option(
+    "--grpc",
+    default="127.0.0.1:26658",
+    show_default=True,
+    metavar="HOST:PORT",
+    callback=check_endpoint,
+    help="Where the app's gRPC listens.",
+)
+@click.option(
+    "--metrics",
+    default="",
+    metavar="HOST:PORT",
+    callback=check_endpoint,
+    help="Where the app's metrics are served; nowhere if left out.",
+)
+@click.option(
+    "--external-p2p",
+    default="",
+    metavar="HOST:PORT",
+    callback=check_endpoint,
+    help="Address under which peers reach the node, if it is another one.",
+)
+@click.option(
+    "--peer",
+    "peers",
+    multiple=True,
+    metavar="ID@HOST:PORT",
+    callback=check_peers,
+    help="A peer that is always dialled; may be repeated.",
+)
 @click.option(
     "--backend", default="", help="Database of the app's state; chosen by what is installed if left out."
 )
@@ -68,13 +108,14 @@ def node_group() -> None:
 @click.option(
     "--app-state",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="JSON file with the app_state of a new genesis.",
+    help="JSON file with the app_state of a new genesis; a hub or shard cannot start without one.",
 )
 @click.option(
     "--validator",
     "validators",
     multiple=True,
-    help="KEY:POWER of a further validator of a new genesis, its public key in hexadecimal.",
+    metavar="KEY:POWER",
+    help="A further validator of a new genesis, its public key in hexadecimal; may be repeated.",
 )
 @json_option
 def init_command(
@@ -101,7 +142,7 @@ def init_command(
     if genesis_file is None:
         genesis = format_genesis(_new_genesis(config, keys, app_state, validators), config.comet)
     else:
-        genesis = genesis_file.read_text()
+        genesis = read_genesis(genesis_file, config.chain_id)
     make_home(node_home, config, genesis, keys)
     made = {
         "home": str(node_home.path),
@@ -110,6 +151,8 @@ def init_command(
         "genesis": str(node_home.genesis_file),
     }
     _print_values(made, as_json=as_json)
+    if config.kind != "kvstore" and genesis_file is None and app_state is None and not as_json:
+        click.echo(f"next: put the chain's genesis into {node_home.genesis_file}: this one has no app_state")
 
 
 def _build_config(home: NodeHome, texts: Mapping[str, str], peers: Sequence[str]) -> NodeConfig:
@@ -117,9 +160,12 @@ def _build_config(home: NodeHome, texts: Mapping[str, str], peers: Sequence[str]
     from abci_app.endpoint import parse_endpoint  # noqa: PLC0415
     from abci_app.nodehome import check_chain_id, choose_socket  # noqa: PLC0415
 
-    check_chain_id(texts["chain_id"], "--chain-id")
+    try:
+        check_chain_id(texts["chain_id"], "--chain-id")
+    except HomeInvalid as error:
+        raise click.UsageError(error.message) from None
     has_services = texts["kind"] != "kvstore"
-    return NodeConfig(
+    config = NodeConfig(
         kind=texts["kind"],  # type: ignore[arg-type]  # click has checked it
         name=texts["name"],
         chain_id=texts["chain_id"],
@@ -132,6 +178,8 @@ def _build_config(home: NodeHome, texts: Mapping[str, str], peers: Sequence[str]
         external_p2p=texts["external_p2p"],
         backend=texts["backend"],
     )
+    check_listeners(config.listeners)
+    return config
 
 
 def _new_genesis(
@@ -141,12 +189,11 @@ def _new_genesis(
 
     own = GenesisValidator(keys.validator.public_key, DEFAULT_POWER, config.name)
     others = [_parse_validator(text) for text in validators]
-    state = json.loads(app_state.read_text()) if app_state is not None else {}
     return Genesis(
         config.chain_id,
         int(time.time()),
         (own, *(GenesisValidator(key, power) for key, power in others)),
-        state,
+        read_app_state(app_state),
     )
 
 
@@ -157,7 +204,10 @@ def _parse_validator(text: str) -> tuple[bytes, int]:
     except ValueError:
         parsed = b"", 0
     if len(parsed[0]) != 32 or parsed[1] < 1:
-        raise click.BadParameter(f"expected KEY:POWER with 64 hexadecimal digits, got {text!r}")
+        raise click.BadParameter(
+            f"expected KEY:POWER with 64 hexadecimal digits and a power from 1, got {text!r}",
+            param_hint="--validator",
+        )
     return parsed
 
 
@@ -180,7 +230,9 @@ def start_command(home: Path) -> None:
 
 @node_group.command(name="status")
 @home_option
-@click.option("--grpc", help="host:port of a node's gRPC, instead of a home.")
+@click.option(
+    "--grpc", metavar="HOST:PORT", callback=check_endpoint, help="A node's gRPC, instead of a home."
+)
 @json_option
 def status_command(home: Path, grpc: str | None, as_json: bool) -> None:
     """Show how a node does."""

@@ -207,6 +207,7 @@ class Session:
 
         Raises:
           NetworkUnknown: there is no genesis file to start from.
+          TrustMissing: it cannot be read.
 
         """
         if self.genesis_path is None:
@@ -214,6 +215,7 @@ class Session:
         from participant.verified import open_hub  # noqa: PLC0415
 
         if self._verified is None:
+            read_chain_id(self.genesis_path)
             # Fail at once if nothing listens: the light client would wait.
             self.ask_status()
             self._verified = open_hub(self.hub(), self.genesis_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING
 
@@ -12,12 +13,16 @@ if TYPE_CHECKING:
 
 
 def check_new(path: Path) -> None:
-    """Check that a file would not overwrite another; done before the work whose result it is to hold.
+    """Check that a file can be made and overwrites no other; done before the work whose result it is to hold.
 
     Raises:
       OutputExists: there is a file.
+      FileNotFoundError: there is no directory for it.
 
     """
+    parent = path.absolute().parent
+    if not parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(parent))
     if path.exists():
         raise OutputExists(f"expected no file at {path}, got one")
 

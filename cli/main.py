@@ -38,6 +38,13 @@ COMMANDS: Final = {
     "bench": LazyCommand("bench.main:bench_command", "Measure beside the yardsticks."),
 }
 
+OS_CURE: Final = "Check that the path exists, that you may use it, and that the disk has room."
+
+PACKAGE_CURE: Final = (
+    "In a checkout `./run setup` installs everything, and `pip install '.[participant]'` what training needs; `bench` is "
+    "in no installed package."
+)
+
 HELP: Final = """Federated learning without a trusted server, on sharded CometBFT chains.
 
 Every command takes --json: its result, and nothing else, then goes to standard output.  Errors go to standard error:
@@ -78,7 +85,9 @@ class RootGroup(LazyGroup):
             ctx.exit(Exit.PIPE_CLOSED)
         except OSError as error:
             message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-            _fail(ctx, error, message, "", Exit.ENVIRONMENT)
+            _fail(ctx, error, message, OS_CURE, Exit.ENVIRONMENT)
+        except ModuleNotFoundError as error:
+            _fail(ctx, error, f"expected the package {error.name}, got none", PACKAGE_CURE, Exit.ENVIRONMENT)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:  # noqa: BLE001 - the last resort of the process

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import click
 import structlog
 
+from abci_app.option_types import Seconds
 from cli.context import DEFAULT_LOCALNET, DEFAULT_TIMEOUT_S, NetworkOptions, Session
 from cli.params import CHAIN_ADDRESS, NODE_ADDRESS, TASK
 
@@ -57,11 +58,11 @@ _NETWORK: Final = (
     click.option(
         "--timeout",
         "timeout_s",
-        type=click.FloatRange(0.1, 86_400),
+        type=Seconds(0.1, 86_400),
         default=DEFAULT_TIMEOUT_S,
         show_default=True,
         metavar="SECONDS",
-        help="How long to wait for an answer or an event.",
+        help="How long to wait for an answer, or until what was sent is in a block.",
     ),
 )
 

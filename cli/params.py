@@ -55,7 +55,15 @@ class ChainAddress(click.ParamType[tuple[str, str]]):
 
 NODE_ADDRESS: Final = NodeAddress()
 CHAIN_ADDRESS: Final = ChainAddress()
-AMOUNT: Final = click.IntRange(1, MAX_AMOUNT)
-TASK: Final = click.IntRange(1, MAX_NUMBER)
-ROUND: Final = click.IntRange(1, MAX_NUMBER)
-ATTEMPT: Final = click.IntRange(0, 2**32 - 1)
+
+
+class WholeNumber(click.IntRange):
+    """A whole number in a range, under a name that people use."""
+
+    name = "whole number"
+
+
+AMOUNT: Final = WholeNumber(1, MAX_AMOUNT)
+TASK: Final = WholeNumber(1, MAX_NUMBER)
+ROUND: Final = WholeNumber(1, MAX_NUMBER)
+ATTEMPT: Final = WholeNumber(0, 2**32 - 1)

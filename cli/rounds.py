@@ -17,7 +17,7 @@ from participant.tasks import ENDED, get_task
 from wire.gradchain.hub.v1 import query_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from cli.context import Session
 
@@ -170,19 +170,30 @@ def watch_command(session: Session, task: int, until: int | None) -> None:
 
     With --json each line is an object of its own. What is shown is the word of the node; `round show` verifies.
     """
-    for event in watch_rounds(session, task, until):
+    for event in watch_rounds(session, task, until, _tell_waiting):
         if session.as_json:
             show_line(event)
         else:
             click.echo(format_event(event))
 
 
-def watch_rounds(session: Session, task_number: int, until: int | None) -> Iterator[RoundEvent]:
-    """Yield every change that is seen of a task's rounds, oldest round first."""
+def _tell_waiting(text: str) -> None:
+    """Say why nothing is shown yet, beside the results."""
+    click.echo(text, err=True)
+
+
+def watch_rounds(
+    session: Session, task_number: int, until: int | None, tell_waiting: Callable[[str], None]
+) -> Iterator[RoundEvent]:
+    """Yield every change that is seen of a task's rounds, oldest round first; say what the first one waits for."""
     seen: dict[int, RoundEvent] = {}
-    first = 0
+    first, told = 0, ""
     while True:
         task = get_task(session.hub(), task_number)
+        waiting = describe_waiting(task)
+        if waiting and waiting != told:
+            tell_waiting(waiting)
+        told = waiting
         first = first or max(1, min(task.round, until or task.round))
         for number in range(first, task.round + 1):
             found = get_round(session, task_number, number, None)
@@ -199,6 +210,16 @@ def watch_rounds(session: Session, task_number: int, until: int | None) -> Itera
         if task.status in ENDED and (first > task.round or task.status == query_pb2.TASK_STATUS_FAILED):
             return
         time.sleep(POLL_S)
+
+
+def describe_waiting(task: query_pb2.Task) -> str:
+    """Return why a task has no round yet; nothing if it has one, or will have none."""
+    if task.round or task.status in ENDED:
+        return ""
+    return (
+        f"task {task.task} has no round yet: {task_status(task.status)}, {task.participants} participants "
+        f"of at least {task.spec.min_participants}"
+    )
 
 
 def describe_event(task: query_pb2.Task, found: query_pb2.Round) -> RoundEvent:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from abci_app.option_types import Seconds
 from abci_app.table import print_table
 
 if TYPE_CHECKING:
@@ -49,7 +50,12 @@ def localnet_group() -> None:
     "if there is none, default is made.",
 )
 @click.option(
-    "--timeout", default=120.0, show_default=True, help="Seconds until all nodes must have a block."
+    "--timeout",
+    type=Seconds(1, 86_400),
+    default=120,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait until all nodes have a block.",
 )
 @json_option
 def up_command(directory: Path, network: str | None, timeout: float, as_json: bool) -> None:

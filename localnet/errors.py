@@ -59,7 +59,10 @@ class NotReady(LocalnetError):
     """Some nodes did not make or follow blocks in time.  They still run."""
 
     CODE = 7
-    CURE = "Look at `gradchain localnet status`; on a slow machine give a longer --timeout."
+    CURE = (
+        "The nodes run on: look at `gradchain localnet status`, wait longer with `gradchain localnet up --timeout`, or "
+        "stop them with `gradchain localnet down`."
+    )
 
 
 class UnknownNode(LocalnetError):
@@ -109,3 +112,17 @@ class VerificationFailed(LocalnetError):
 
     CODE = 14
     CURE = "Keep the demo's directory and report it: the message names the check."
+
+
+class DirectoryNotOurs(LocalnetError):
+    """The directory that the demo would empty holds files that are not the demo's."""
+
+    CODE = 15
+    CURE = "Give --dir a directory that is new or empty; nothing was removed."
+
+
+class DemoRunning(LocalnetError):
+    """Another demo runs in the same directory."""
+
+    CODE = 16
+    CURE = "Wait for it, or give this one a directory of its own with --dir."

@@ -24,7 +24,7 @@ class UnverifiedData(ParticipantError):
     """What a node served does not match the chain's proven state."""
 
     CODE = 2
-    CURE = "Ask another node: the one that answered is out of date or lies."
+    CURE = "Ask another node: the one that answered is out of date or lies; or take the genesis file of its chain."
 
 
 class NotAssigned(ParticipantError):

@@ -109,7 +109,9 @@ class VerifiedHub:
         """
         status = connection.status()
         if status.chain_id != root.chain_id:
-            raise UnverifiedData(f"expected chain {root.chain_id}, the node is of {status.chain_id}")
+            raise UnverifiedData(
+                f"expected a node of {root.chain_id}, the chain of the genesis file, got one of {status.chain_id}"
+            )
         self.connection = connection
         self.chain_id = root.chain_id
         self._rpc_url = rpc_url

@@ -70,6 +70,20 @@ def choose_shards(config: RelayerConfig, names: Sequence[str]) -> RelayerConfig:
     return dataclasses.replace(config, filter=dataclasses.replace(config.filter, shards=tuple(names)))
 
 
+def check_chain(config: RelayerConfig, name: str) -> None:
+    """Check that a configuration names a chain.
+
+    Raises:
+      ShardUnknown: it does not.
+
+    """
+    from relayer.errors import ShardUnknown  # noqa: PLC0415
+
+    known = [str(chain.chain_id) for chain in config.chains]
+    if name not in known:
+        raise ShardUnknown(f"expected one of {', '.join(known)}, got {name}")
+
+
 def print_json(value: DataclassInstance) -> None:
     """Print a frozen value as JSON; its fields' names are the keys."""
     click.echo(json.dumps(dataclasses.asdict(value), indent=2))

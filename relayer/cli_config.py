@@ -144,8 +144,12 @@ def keys_add_command(*, config_path: Path, name: str, chains: Sequence[str], as_
 
     What the configuration names already is left as it is, so the command also makes the key of a new configuration.
     """
-    from relayer.keylist import add_key  # noqa: PLC0415
+    from relayer.keylist import add_key, is_key_name  # noqa: PLC0415
 
+    if not is_key_name(name):
+        raise click.BadParameter(
+            f"expected 1 to 64 letters, digits, dots, dashes and underscores, got {name!r}"
+        )
     added = add_key(config_path, load_quietly(config_path), name, chains)
     if as_json:
         print_json(added)
@@ -159,7 +163,7 @@ def keys_add_command(*, config_path: Path, name: str, chains: Sequence[str], as_
 @click.argument("name")
 @json_option
 def keys_show_command(*, config_path: Path, name: str, as_json: bool) -> None:
-    """Show address and public key of keys/NAME.json, or of the file NAME; the secret stays in its file."""
+    """Show address and public key of a key of the configuration, or of the file NAME; the secret stays in its file."""
     from relayer.keylist import show_key  # noqa: PLC0415
 
     view = show_key(config_path, load_quietly(config_path), name)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import click
 
+from abci_app.option_types import Seconds
 from relayer.cli_common import (
+    check_chain,
     choose_shards,
     config_option,
     json_option,
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from relayer.config import RelayerConfig
     from relayer.dryrun import Plan
     from relayer.errors import ClearUnfinished
+    from relayer.packetview import MoveView
     from relayer.pending import PendingReport
     from relayer.types import PacketKey
     from tx.errors import AppError
@@ -113,6 +117,7 @@ def packet_command(*, config_path: Path, chain: str, client: str, sequence: int,
     from relayer.types import ChainId, ClientId, LinkEnd, PacketKey  # noqa: PLC0415
 
     config = load_quietly(config_path)
+    check_chain(config, chain)
     key = PacketKey(LinkEnd(ChainId(chain), ClientId(client)), sequence)
     view = find_packet(config.journal, key, time.time_ns())
     if as_json:
@@ -121,7 +126,26 @@ def packet_command(*, config_path: Path, chain: str, client: str, sequence: int,
     click.echo(
         f"{key}: {view.stage}, {view.age_s} s old, {view.attempts} attempts{view.failure and ', '}{view.failure}"
     )
-    print_rows(view.moves, ("stage", "at_ns", "tx_hash", "tx_state", "tx_height", "failure"))
+    _print_moves(view.moves)
+
+
+def _print_moves(moves: Sequence[MoveView]) -> None:
+    from abci_app.table import print_table  # noqa: PLC0415
+    from relayer.types import NS_PER_SECOND  # noqa: PLC0415
+
+    rows = [
+        (
+            move.stage,
+            f"{datetime.fromtimestamp(move.at_ns // NS_PER_SECOND, UTC):%Y-%m-%d %H:%M:%SZ}",
+            f"{(move.at_ns - moves[0].at_ns) / NS_PER_SECOND:.3f}",
+            move.tx_hash,
+            move.tx_state,
+            str(move.tx_height or ""),
+            move.failure,
+        )
+        for move in moves
+    ]
+    print_table(("stage", "at", "after s", "tx hash", "tx state", "tx height", "failure"), rows)
 
 
 @click.command(name="clear")
@@ -134,7 +158,7 @@ def packet_command(*, config_path: Path, chain: str, client: str, sequence: int,
 @click.option(
     "--timeout",
     "timeout_s",
-    type=click.FloatRange(1, 86_400),
+    type=Seconds(1, 86_400),
     default=300,
     show_default=True,
     metavar="SECONDS",
@@ -158,6 +182,8 @@ def clear_command(
     if sequences is not None and len(shards) != 1:
         raise click.UsageError("--sequences needs exactly one --shard: each link has numbers of its own")
     config = choose_shards(load_quietly(config_path), shards)
+    if sender is not None:
+        check_chain(config, sender)
 
     def is_wanted(key: PacketKey) -> bool:
         in_range = sequences is None or any(key.sequence in part for part in sequences)

@@ -151,7 +151,9 @@ def load_config(path: Path) -> RelayerConfig:
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ConfigMissing(f"expected a configuration at {path}, got: {error.strerror}") from error
+    except UnicodeDecodeError as error:
         raise ConfigMissing(f"expected a configuration at {path}, got: {error}") from error
     return parse_config(text, path.parent, str(path))
 

@@ -189,7 +189,7 @@ class Driver:
             except AppError as error:
                 if error.message != reason:
                     reason = error.message
-                    LOG.warning("link is not ready", shard=shard.chain_id, reason=str(error))
+                    LOG.warning("link is not ready", shard=shard.chain_id, reason=str(error), cure=error.CURE)
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
         link = ready.link

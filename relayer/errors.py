@@ -21,7 +21,10 @@ class ConfigMissing(RelayError):
     """The configuration file cannot be read."""
 
     CODE = 1
-    CURE = "Give the path with `--config`; `relayer/relayer.example.toml` explains every setting."
+    CURE = (
+        "Give its path with `--config`, or write one with `gradchain relayer config init`; for a localnet "
+        "`gradchain localnet up` writes it."
+    )
 
 
 class ConfigInvalid(RelayError):

@@ -177,6 +177,8 @@ def _judge_height(
     elif behind > limits.max_lag_blocks:
         text = f"expected {probe.rpc} at most {limits.max_lag_blocks} blocks below {newest}, got it {behind} below"
         findings.bad("height", probe.rpc, NodeLagging(text))
+    elif status.height == 0:
+        findings.bad("height", probe.rpc, NodeLagging(f"expected blocks of {probe.chain_id}, got none yet"))
     elif age_s > limits.max_block_age_s:
         text = f"expected a block of {probe.chain_id} within {limits.max_block_age_s} s, got the newest {age_s} s old"
         findings.bad("block age", probe.rpc, NodeLagging(text))

@@ -89,6 +89,11 @@ def _describe(chain: str, role: str, path: Path) -> KeyRow:
     return KeyRow(chain, role, address, str(path), problem)
 
 
+def is_key_name(name: str) -> bool:
+    """Tell whether a text can name a key."""
+    return _NAME.fullmatch(name) is not None
+
+
 def add_key(config_path: Path, config: RelayerConfig, name: str, chains: Sequence[str]) -> AddedKey:
     """Make a key beside a configuration unless it is there, and have it sign for chains.
 
@@ -99,7 +104,7 @@ def add_key(config_path: Path, config: RelayerConfig, name: str, chains: Sequenc
       KeyFileReadable, KeyFileUnusable: of the file.
 
     """
-    if _NAME.fullmatch(name) is None:
+    if not is_key_name(name):
         raise KeyFileInvalid(f"expected letters, digits, dots, dashes as the name of a key, got {name!r}")
     known = [str(chain.chain_id) for chain in config.chains]
     for chain_id in chains:
@@ -131,14 +136,13 @@ def _make_key(path: Path) -> bool:
 
 
 def show_key(config_path: Path, config: RelayerConfig, name: str) -> KeyView:
-    """Return a key by its name beside the configuration, or by the path of its file.
+    """Return a key that the configuration names or that lies beside it, by its name; or one by the path of its file.
 
     Raises:
       KeyFileMissing, KeyFileReadable, KeyFileInvalid, KeyFileUnusable: of the file.
 
     """
-    is_name = _NAME.fullmatch(name) is not None and not Path(name).exists()
-    path = config_path.parent / DIRECTORY / f"{name}.json" if is_name else Path(name)
+    path = _find_key(config_path, config, name)
     public_key = load_key(path).public_key
     chains = tuple(
         str(chain.chain_id)
@@ -146,3 +150,10 @@ def show_key(config_path: Path, config: RelayerConfig, name: str) -> KeyView:
         if path.resolve() in {file.resolve() for file in chain.key_files}
     )
     return KeyView(format_address(public_key), public_key.hex(), str(path), chains)
+
+
+def _find_key(config_path: Path, config: RelayerConfig, name: str) -> Path:
+    if _NAME.fullmatch(name) is None or Path(name).exists():
+        return Path(name)
+    named = [file for chain in config.chains for file in chain.key_files if file.stem == name]
+    return named[0] if named else config_path.parent / DIRECTORY / f"{name}.json"

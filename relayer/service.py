@@ -13,7 +13,7 @@ import structlog
 
 from abci_app.keyfile import load_key
 from relayer.driver import Driver
-from relayer.errors import ConfigInvalid, JournalMissing
+from relayer.errors import JournalMissing, ShardUnknown
 from relayer.http_server import RelayServer
 from relayer.journal import Journal, JournalReader
 from relayer.keyring import load_keys
@@ -78,14 +78,14 @@ async def recover_clients(config: RelayerConfig, shard_id: ChainId) -> LinkedSha
     """Bring back the expired or frozen clients of the link to a shard.
 
     Raises:
-      ConfigInvalid: the configuration does not name the shard.
+      ShardUnknown: the configuration does not name the shard.
       AppError: a key is missing, a chain cannot be asked, or refuses.
 
     """
     async with connected(config) as (hub, shards):
         shard = shards.get(shard_id)
         if shard is None:
-            raise ConfigInvalid(f"expected one of the shards {sorted(shards)}, got {shard_id!r}")
+            raise ShardUnknown(f"expected one of {', '.join(sorted(shards)) or 'no shards'}, got {shard_id}")
         return await Recoverer(_make_linker(config, hub)).recover(shard)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sys
@@ -74,6 +75,7 @@ def demo_command(
     """
     from rich.console import Console  # noqa: PLC0415 - help must be fast
 
+    from localnet.demo.directory import claim_directory  # noqa: PLC0415
     from localnet.demo.display import DemoDisplay  # noqa: PLC0415
     from localnet.demo.options import DemoOptions, Tamper  # noqa: PLC0415
     from localnet.demo.run import Demo  # noqa: PLC0415
@@ -90,8 +92,10 @@ def demo_command(
         chaos=chaos,
         workers=max(1, os.cpu_count() or 1),
     )
+    _check_parents(options.directory, (json_file, svg_file))
     console = Console()
-    with DemoDisplay(console, [f"shard-{index}" for index in range(shards)], rounds) as display:
+    headings = [f"shard-{index}" for index in range(shards)]
+    with claim_directory(options.directory), DemoDisplay(console, headings, rounds) as display:
         demo = Demo(options, display)
         try:
             demo.run()
@@ -100,6 +104,7 @@ def demo_command(
                 write_json(json_file, demo.result)
             if not keep:
                 shutil.rmtree(options.directory / "chains", ignore_errors=True)
+                demo.result.paths.pop("chains", None)
     if tamper:
         caught = demo.result.tamper
         if not caught["by"]:
@@ -120,3 +125,11 @@ def demo_command(
             recorder.print(display.table)
             print_summary(recorder, demo.result)
             recorder.save_svg(str(svg_file), title="./run demo")
+
+
+def _check_parents(directory: Path, files: tuple[Path | None, ...]) -> None:
+    """Check before minutes of work that what is written at their end has a place."""
+    for file in files:
+        parent = None if file is None else file.absolute().parent
+        if parent is not None and parent != directory and not parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(parent))

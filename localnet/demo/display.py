@@ -87,5 +87,6 @@ class DemoDisplay:
             self._console.print(
                 f"round {row.number}/{self._rounds}: accuracy {row.accuracy:.1f} %, {row.updates} updates in, "
                 f"hub height {row.hub_height}, checkpoints at {list(row.shard_heights)}, "
-                f"{format_bytes(row.update_bytes)}, paid {row.paid:,}, {row.seconds:.1f} s"
+                f"{format_bytes(row.update_bytes)}, paid {row.paid:,}, {row.seconds:.1f} s",
+                soft_wrap=True,
             )

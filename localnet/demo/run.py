@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -71,17 +70,13 @@ class Demo:
         self.result.timings[stage] = time.monotonic() - begin
 
     def run(self) -> DemoResult:
-        """Run everything; stops all processes on the way out, whatever happens.
+        """Run everything in an empty directory; stops all processes on the way out, whatever happens.
 
         Raises:
           AppError: a part failed, or something was not verified.
 
         """
         torch.set_num_threads(1)  # small products: more threads only wait for each other, and for the nodes
-        directory = self.options.directory
-        if directory.exists():
-            shutil.rmtree(directory)
-        directory.mkdir(parents=True)
         chains: DemoChains | None = None
         try:
             with self._timed("start_chains", f"starting {self.options.shards + 1} chains"):

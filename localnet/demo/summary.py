@@ -70,14 +70,17 @@ def print_summary(console: Console, result: DemoResult) -> None:
     console.print(f"model root   {model.get('root')}")
     console.print(
         f"proven by    header {model.get('header_hash')} at hub height {model.get('height')}, "
-        f"{model.get('signatures')} signatures"
+        f"{model.get('signatures')} signatures",
+        soft_wrap=not console.is_terminal,
     )
     timings = ", ".join(
         f"{name.replace('_', ' ')} {seconds:.2f} s" for name, seconds in result.timings.items()
     )
-    console.print(f"time         {timings}")
+    console.print(f"time         {timings}", soft_wrap=not console.is_terminal)
     memory = ", ".join(f"{kind} {size:.0f} MiB" for kind, size in result.memory_peak_mib.items())
-    console.print(f"peak memory  {memory} (the largest process of each kind)")
+    console.print(
+        f"peak memory  {memory} (the largest process of each kind)", soft_wrap=not console.is_terminal
+    )
     for name, path in result.paths.items():
         console.print(f"{name:<12} {_shorten(path)}")
 

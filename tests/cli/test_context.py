@@ -64,6 +64,30 @@ def test_nothing_that_listens_is_exit_code_3(cli: Cli) -> None:
     fails(cli.run("task", "list", "--hub", "127.0.0.1:1", "--timeout", "5"), 3, "127.0.0.1:1")
 
 
+def test_nodes_that_are_away_for_one_reason_are_told_of_once(cli: Cli) -> None:
+    result = cli.run("task", "list", "--hub", "127.0.0.1:1", "--hub", "127.0.0.1:2", "--timeout", "5")
+    fails(result, 3, "expected an answer from 127.0.0.1:1, 127.0.0.1:2, got: Connection refused [node/103]")
+
+
+def test_nodes_that_are_away_for_different_reasons_are_told_apart(cli: Cli) -> None:
+    result = cli.run("task", "list", "--hub", "127.0.0.1:1", "--hub", "nowhere.invalid:2", "--timeout", "5")
+    fails(result, 3, "got: Connection refused (127.0.0.1:1); ")
+    assert "(nowhere.invalid:2) [node/103]" in result.stderr
+
+
+def test_a_genesis_file_is_looked_at_before_any_node_is_asked(cli: Cli, tmp_path: Path) -> None:
+    result = cli.run(
+        "model", "verify", "--task", "1", "--hub", "127.0.0.1:1", "--genesis", str(tmp_path / "none")
+    )
+    fails(result, 2, "expected a genesis file at")
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "0", "-1", "soon"])
+def test_a_time_that_is_none_is_a_usage_error(cli: Cli, text: str) -> None:
+    fails(cli.run("task", "list", "--hub", "127.0.0.1:1", "--timeout", text), 2, "'--timeout'")
+    fails(cli.run("localnet", "up", "--timeout", text), 2, "'--timeout'")
+
+
 def test_a_light_client_does_not_wait_for_a_hub_that_is_away(cli: Cli, network: Network) -> None:
     options = ("--hub", "127.0.0.1:1", "--genesis", str(network.genesis))
     fails(cli.run("model", "verify", "--task", "1", *options), 3, "127.0.0.1:1")

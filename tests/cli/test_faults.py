@@ -144,12 +144,17 @@ def test_an_expected_failure_shows_its_traceback_when_asked() -> None:
 
 def test_an_error_of_the_operating_system_names_the_file() -> None:
     error = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "/somewhere/else")
-    fails(run_failing(error), 5, "/somewhere/else: No such file or directory", cure=False)
+    fails(run_failing(error), 5, "/somewhere/else: No such file or directory")
 
 
 def test_a_full_disk_is_an_error_of_this_machine() -> None:
     error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    fails(run_failing(error), 5, "No space left on device", cure=False)
+    fails(run_failing(error), 5, "No space left on device")
+
+
+def test_a_package_that_is_not_installed_is_an_error_of_this_machine() -> None:
+    error = ModuleNotFoundError("No module named 'torch'", name="torch")
+    fails(run_failing(error), 5, "expected the package torch, got none")
 
 
 def test_an_interrupt_ends_with_130() -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.cli import Cli, fails
-from tests.support.hub import ROUND_S
+from tests.support.hub import ROUND_S, make_spec
 from tests.support.shard_rounds import SHARD_CHAIN
 
 if TYPE_CHECKING:
@@ -125,6 +125,25 @@ def test_watching_tells_every_change_until_the_task_ends(online: Cli, network: N
     assert seen[-1] == (2, "settled")
     assert events[-1]["paid"] == 500
     assert len(seen) == len(set(map(str, events)))
+
+
+def test_watching_a_task_without_a_round_says_what_it_waits_for(
+    online: Cli, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network.hub.create_task(make_spec(min_participants=2))
+    polls: list[None] = []
+
+    def poll(_: float) -> None:
+        polls.append(None)
+        if len(polls) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("cli.rounds.time.sleep", poll)
+    result = online.on("round", "watch", "--task", "1", "--json")
+    assert result.exit_code == 130
+    assert result.stdout == ""
+    said = "task 1 has no round yet: registering, 0 participants of at least 2"
+    assert [line for line in result.stderr.splitlines() if line] == [said, "interrupted"]
 
 
 def test_watching_can_end_with_a_round(online: Cli, network: Network) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from abci_app.errors import EndpointUnreachable, HomeExists, HomeInvalid, HomeMissing, NodeUnavailable
+from abci_app.errors import EndpointUnreachable, HomeExists, HomeMissing, NodeUnavailable
 from abci_app.nodecli import node_group
 from abci_app.nodehome import NodeHome, load_config
 from cli.errors import Exit
@@ -72,7 +72,65 @@ def test_init_refuses_a_second_home_and_a_bad_chain_id(tmp_path: Path) -> None:
     init(tmp_path / "home")
     assert isinstance(init(tmp_path / "home").exception, HomeExists)
     refused = run("init", "--home", tmp_path / "x", "--kind", "hub", "--chain-id", "a b")
-    assert isinstance(refused.exception, HomeInvalid)
+    assert refused.exit_code == 2
+    assert "got 'a b'" in refused.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--rpc", "abc"), "'--rpc': expected an address of the form host:port, got 'abc'"),
+        (("--metrics", "127.0.0.1:99999"), "'--metrics': expected an address of the form host:port"),
+        (("--external-p2p", "abc"), "'--external-p2p': expected an address of the form host:port"),
+        (("--peer", "abc@127.0.0.1:1"), "expected ID@HOST:PORT"),
+        (("--peer", f"{'a' * 40}@here"), "expected an address of the form host:port, got 'here'"),
+        (
+            ("--grpc", "127.0.0.1:26657"),
+            "expected an address of its own for --grpc, got 127.0.0.1:26657 of --rpc",
+        ),
+    ],
+)
+def test_init_refuses_what_would_fail_only_when_the_node_starts(
+    tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    home = tmp_path / "home"
+    refused = run("init", "--home", home, "--kind", "hub", "--chain-id", "hub", *arguments)
+    assert refused.exit_code == 2
+    assert said in refused.output
+    assert not home.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [("no", "expected JSON in"), ("[]", "expected a JSON object in")]
+)
+@pytest.mark.parametrize("option", ["--app-state", "--genesis"])
+def test_init_refuses_a_file_that_is_no_json_object(
+    tmp_path: Path, option: str, content: str, said: str
+) -> None:
+    file = tmp_path / "file.json"
+    file.write_text(content)
+    refused = init(tmp_path / "home", option, file)
+    assert refused.exit_code == 2
+    assert said in refused.output
+    assert option in refused.output
+
+
+def test_init_refuses_the_genesis_of_another_chain(tmp_path: Path) -> None:
+    file = tmp_path / "genesis.json"
+    file.write_text('{"chain_id": "other"}')
+    refused = init(tmp_path / "home", "--genesis", file)
+    assert refused.exit_code == 2
+    assert "expected the genesis of kv" in refused.output
+
+
+def test_init_says_what_is_missing_before_a_hub_can_start_and_the_doctor_too(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    made = run("init", "--home", home, "--kind", "hub", "--chain-id", "hub")
+    assert "this one has no app_state" in made.output
+    found = run("doctor", "--home", home, "--json")
+    checks = {check["name"]: check for check in json.loads(found.output)["checks"]}
+    assert found.exit_code == 5
+    assert "expected an app_state" in checks["genesis"]["found"]
 
 
 def test_doctor_fails_and_explains_when_something_is_wrong(tmp_path: Path) -> None:

@@ -171,7 +171,7 @@ def test_keys_list_names_what_cannot_be_used(pair: Pair) -> None:
 @pytest.mark.parametrize(
     ("arguments", "exit_code"),
     [
-        (("add", "../x"), Exit.ENVIRONMENT),
+        (("add", "../x"), Exit.USAGE),
         (("add", "x", "--chain", "shard-9"), Exit.USAGE),
         (("show", "x"), Exit.ENVIRONMENT),
     ],
@@ -180,6 +180,32 @@ def test_keys_fail_in_one_line(pair: Pair, arguments: tuple[str, ...], exit_code
     result = run(pair, "keys", *arguments)
     assert result.exit_code == exit_code
     assert [line.partition(":")[0] for line in result.stderr.splitlines()] == ["error", "cure"]
+
+
+def test_a_key_that_lies_elsewhere_is_found_by_its_name(pair: Pair) -> None:
+    (own,) = pair.config.hub.key_files
+    elsewhere = pair.directory / "elsewhere" / "mine.json"
+    elsewhere.parent.mkdir()
+    own.rename(elsewhere)
+    hub = replace(pair.config.hub, key_files=(elsewhere,))
+    write_config(replace(pair.config, hub=hub))
+    assert run_json(pair, "keys", "show", "mine")["file"] == str(elsewhere)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("recover", "shard-9"),
+        ("clear", "--sender", "shard-9"),
+        ("packet", "--chain", "shard-9", "--sequence", "1"),
+    ],
+)
+def test_a_chain_that_the_configuration_does_not_name_is_a_usage_error(
+    pair: Pair, words: tuple[str, ...]
+) -> None:
+    result = run(pair, *words)
+    assert result.exit_code == Exit.USAGE
+    assert "shard-1, got shard-9 [relayer/18]" in result.stderr
 
 
 def test_several_keys_sign_in_turn(pair: Pair) -> None:
