@@ -47,8 +47,8 @@ PACKAGE_CURE: Final = (
 
 HELP: Final = """Federated learning without a trusted server, on sharded CometBFT chains.
 
-Every command takes --json: its result, and nothing else, then goes to standard output.  Errors go to standard error:
-a line `error: ... [codespace/code]` and a line `cure: ...`.
+Commands take --json: their result, and nothing else, then goes to standard output (`demo` and `bench` write it to a
+FILE; `node start` has none).  Errors go to standard error: a line `error: ... [codespace/code]` and a line `cure: ...`.
 """
 
 EPILOG: Final = """\b

@@ -152,12 +152,35 @@ def _report_row(report: NodeReport) -> Sequence[str]:
 
 @localnet_group.command(name="ports")
 @directory_option
+@click.option(
+    "--options",
+    "as_options",
+    is_flag=True,
+    help="Print --hub, --shard and --genesis for a program that uses the SDK instead.",
+)
 @json_option
-def ports_command(directory: Path, as_json: bool) -> None:
+def ports_command(directory: Path, as_options: bool, as_json: bool) -> None:
     """Show where every node listens."""
     from localnet.network import Localnet  # noqa: PLC0415
 
-    _show_ports(Localnet.open(directory), as_json=as_json)
+    if as_options and as_json:
+        raise click.UsageError("expected --options or --json, got both")
+    localnet = Localnet.open(directory)
+    if as_options:
+        click.echo(" ".join(_list_options(localnet)))
+    else:
+        _show_ports(localnet, as_json=as_json)
+
+
+def _list_options(localnet: Localnet) -> Sequence[str]:
+    """Return the options of docs/examples/own_task.py for a localnet; ports differ from one start to another."""
+    options: list[str] = []
+    for chain in localnet.chains.values():
+        if chain.kind in {"hub", "shard"}:
+            options += [f"--{chain.kind} {address}" for address in chain.grpc_addresses]
+        if chain.kind == "hub":
+            options.append(f"--genesis {chain.nodes[0].home.genesis_file}")
+    return options
 
 
 def _show_ports(localnet: Localnet, *, as_json: bool) -> None:

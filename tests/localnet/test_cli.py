@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,13 +11,12 @@ from click.testing import CliRunner
 from localnet import status
 from localnet.cli import localnet_group
 from localnet.errors import AppHashesDiverge, LocalnetMissing, ManifestChanged, ManifestMissing, UnknownNode
+from localnet.manifest import load_manifest
 from localnet.network import Localnet
 from localnet.status import NodeReport, Observation
 from tests.support.localnet import build_manifest, build_report, use_real_cometbft
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from click.testing import Result
 
 MANIFEST = """
@@ -88,6 +88,18 @@ def test_status_fails_when_two_nodes_have_different_states(
     assert result.exit_code != 0
     assert isinstance(result.exception, AppHashesDiverge)
     assert "kv-0.1" in result.output
+
+
+def test_the_options_of_a_program_are_those_of_the_ports(tmp_path: Path) -> None:
+    Localnet.create(replace(load_manifest("small"), base_port=0), tmp_path / "net")
+    words = run("ports", "--dir", tmp_path / "net", "--options").output.split()
+    options = list(zip(words[::2], words[1::2], strict=True))
+    rows = json.loads(run("ports", "--dir", tmp_path / "net", "--json").output)
+    grpc = {("--hub" if row["chain_id"] == "hub" else "--shard", row["grpc"]) for row in rows}
+    assert {option for option in options if option[0] != "--genesis"} == grpc
+    (genesis,) = (value for name, value in options if name == "--genesis")
+    assert json.loads(Path(genesis).read_bytes())["chain_id"] == "hub"
+    assert run("ports", "--dir", tmp_path / "net", "--options", "--json").exit_code == 2
 
 
 def test_ports_of_a_localnet_that_does_not_run_are_shown(tmp_path: Path) -> None:
