@@ -115,6 +115,7 @@ def demo_command(
             f"[{caught['codespace']}/{caught['code']}]: {caught['message']}",
             highlight=False,
             markup=False,
+            soft_wrap=not console.is_terminal,
         )
         sys.exit(TAMPER_EXIT)
     print_summary(console, demo.result)
