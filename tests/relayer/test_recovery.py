@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ibc.state import require_client
-from relayer.errors import AuthorityMissing, ConfigInvalid, WitnessDisagrees
+from relayer.errors import AuthorityMissing, ShardUnknown, WitnessDisagrees
 from relayer.service import recover_clients
 from relayer.types import ChainId
 from tests.support.relayer import HUB_CLIENT, ended, running_pair, running_relayer, until
@@ -97,5 +97,5 @@ def test_recovery_needs_the_key_of_the_authority(pair: Pair, tmp_path: Path) -> 
 
 
 def test_only_shards_of_the_configuration_are_recovered(pair: Pair) -> None:
-    with pytest.raises(ConfigInvalid):
+    with pytest.raises(ShardUnknown):
         asyncio.run(recover_clients(pair.config, ChainId("shard-9")))
