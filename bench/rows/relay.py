@@ -16,7 +16,7 @@ from bench.relayerproc import running_relayer
 from ibc.events import PacketEventKind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from bench.context import BenchContext
     from bench.packetnet import PacketChain, PacketNet
