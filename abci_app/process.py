@@ -11,15 +11,12 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from types import FrameType
+    from collections.abc import Mapping, Sequence
 
 _PR_SET_PDEATHSIG: Final = 1
 """prctl(2): send this process a signal when its parent ends."""
@@ -122,32 +119,3 @@ def die_with_parent() -> None:
     """Have the kernel kill this process when the thread that started it ends.  Does nothing where that is unknown."""
     if _LIBC is not None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-@contextmanager
-def hold_interrupt() -> Iterator[None]:
-    """Let a Ctrl-C wait until the block has ended; start processes from it where an interrupt matters.
-
-    Python runs hooks of its modules around the fork of a `Popen` with a `preexec_fn`.  What they raise is dropped with a
-    note on standard error, a KeyboardInterrupt too, so a Ctrl-C at that moment would be lost.  Does nothing where no
-    KeyboardInterrupt would be raised: in another thread, or with another handler of SIGINT.
-    """
-    if (
-        threading.current_thread() is not threading.main_thread()
-        or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
-    ):
-        yield
-        return
-    held = False
-
-    def note(_number: int, _frame: FrameType | None) -> None:
-        nonlocal held
-        held = True
-
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        if held:
-            signal.raise_signal(signal.SIGINT)

@@ -19,13 +19,12 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final, Literal
 
+from abci_app.bound import bound_command
 from abci_app.comet_binary import require_cometbft
 from abci_app.keyfile import load_key
 from abci_app.nodehome import NodeHome
 from abci_app.probe import check_ports_free
 from abci_app.process import (
-    die_with_parent,
-    hold_interrupt,
     is_alive,
     read_pid_file,
     send_group_signal,
@@ -249,19 +248,20 @@ class Localnet:
             node.home.hold_file.unlink(missing_ok=True)
         log = self._own.log_file("supervisor")
         log.parent.mkdir(exist_ok=True)
-        command = [sys.executable, "-m", "localnet.daemon", str(self.directory)]
-        with hold_interrupt(), log.open("ab") as file:
+        arguments = [str(self.directory)]
+        with log.open("ab") as file:
             child = subprocess.Popen(
-                [*command, "--detach"] if detach else command,
+                [sys.executable, "-m", "localnet.daemon", *arguments, "--detach"]
+                if detach
+                else bound_command("localnet.daemon", arguments),
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 env=child_environment(),
-                preexec_fn=None if detach else die_with_parent,  # noqa: PLW1509  # callers start it from one thread
                 process_group=None if detach else 0,
             )
-            if not detach:
-                self._child = child
+        if not detach:
+            self._child = child
         self._await_supervisor(child, log)
 
     def _await_supervisor(self, child: subprocess.Popen[bytes], log: Path) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import sys
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import psutil
 
+from abci_app.bound import bound_command
 from abci_app.errors import EndpointUnreachable
 from abci_app.process import send_group_signal
 from abci_app.supervisor import child_environment, read_tail
@@ -32,12 +32,6 @@ SAMPLE_S: Final = 5.0
 """Between two looks at the relayer's memory."""
 WARM_S: Final = 10.0
 """A process is not looked at before: it loads its code."""
-
-_MAIN: Final = (
-    "from abci_app.process import die_with_parent; die_with_parent(); from cli.main import main; main()"
-)
-"""`gradchain`, which ends with us.  It says so itself: with `preexec_fn` Python runs in the child before it executes
-another program, and takes apart the calls of the senders' threads there, on which gRPC aborts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +62,7 @@ class RelayerRunner:
 
     def start(self) -> None:
         """Start it; call this from the main thread."""
-        command = [sys.executable, "-c", _MAIN, "relayer", "start", "--config", str(self.config)]
+        command = bound_command("cli.main", ["relayer", "start", "--config", str(self.config)])
         with self.log.open("ab") as file:
             self._process = subprocess.Popen(
                 command,

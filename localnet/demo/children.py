@@ -6,14 +6,13 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import psutil
 
-from abci_app.process import die_with_parent, hold_interrupt
+from abci_app.bound import bound_command
 from abci_app.supervisor import child_environment
 from localnet.errors import ChildFailed
 
@@ -61,32 +60,25 @@ class Children:
         on_report: Callable[[Report], None] | None = None,
     ) -> Child:
         """Start `python -m module`; with `on_report` its standard output is read as a JSON object a line."""
-        with hold_interrupt():
-            child = self._spawn(name, kind, module, arguments, piped=on_report is not None)
-            self.started.append(child)
-        if on_report is not None:
-            child.reader = threading.Thread(
-                target=_read_reports, args=(child.process, on_report), daemon=True
-            )
-            child.reader.start()
-        return child
-
-    def _spawn(self, name: str, kind: str, module: str, arguments: Sequence[str], *, piped: bool) -> Child:
         self.logs.mkdir(parents=True, exist_ok=True)
         log = self.logs / f"{name}.log"
         with log.open("ab") as file:
             process = subprocess.Popen(
-                [sys.executable, "-m", module, *arguments],
+                bound_command(module, arguments),
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE if piped else file,
+                stdout=subprocess.PIPE if on_report else file,
                 stderr=file,
                 text=True,
                 env=child_environment(),
                 # its own group: Ctrl-C reaches the demo alone, which then stops everything in order
                 process_group=0,
-                preexec_fn=die_with_parent,  # noqa: PLW1509 - children are started from one thread
             )
-        return Child(name, kind, process, log)
+        child = Child(name, kind, process, log)
+        if on_report is not None:
+            child.reader = threading.Thread(target=_read_reports, args=(process, on_report), daemon=True)
+            child.reader.start()
+        self.started.append(child)
+        return child
 
     def check(self) -> None:
         """Check that nothing ended that should not have.

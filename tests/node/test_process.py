@@ -10,8 +10,6 @@ import pytest
 
 from abci_app.process import (
     ProcessId,
-    die_with_parent,
-    hold_interrupt,
     identify,
     is_alive,
     read_pid_file,
@@ -113,39 +111,3 @@ def test_a_child_dies_with_the_supervisor_that_is_killed(tmp_path: Path) -> None
         # Elsewhere the kernel does not do it, and `Localnet.stop` sweeps up.
         os.kill(child.pid, signal.SIGKILL)
     eventually(lambda: not is_alive(child), "the end of the child")
-
-
-INTERRUPTS_DUE: list[int] = []
-
-
-def _interrupt_in_fork() -> None:
-    if INTERRUPTS_DUE:
-        signal.raise_signal(INTERRUPTS_DUE.pop())
-
-
-os.register_at_fork(after_in_parent=_interrupt_in_fork)
-
-
-def test_an_interrupt_amid_a_fork_is_raised_when_the_process_is_started() -> None:
-    INTERRUPTS_DUE.append(signal.SIGINT)
-    started: list[subprocess.Popen[bytes]] = []
-    with pytest.raises(KeyboardInterrupt), hold_interrupt():
-        started.append(subprocess.Popen(["true"], preexec_fn=die_with_parent))  # noqa: PLW1509  # as the product does
-    assert [child.wait() for child in started] == [0]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
-def test_a_start_without_an_interrupt_raises_nothing() -> None:
-    with hold_interrupt():
-        subprocess.run(["true"], check=True)
-    with pytest.raises(KeyboardInterrupt):
-        signal.raise_signal(signal.SIGINT)
-
-
-def test_an_ignored_interrupt_stays_ignored_by_what_is_started() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        with hold_interrupt():
-            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
