@@ -28,6 +28,7 @@ from abci_app.mempool import PendingClaims
 from abci_app.outcomes import OutcomeIndex
 from abci_app.state import PROVABLE, Overlay, flatten
 from abci_app.version import VERSION
+from abci_app.waiting import WaitingRoom
 from tx.errors import AppError
 from wire.tendermint.abci import types_pb2
 
@@ -83,6 +84,7 @@ class ChainApplication(BaseApplication):
         self.metrics = metrics
         self.pending = PendingClaims()
         self.outcomes = OutcomeIndex()
+        self.waiting = WaitingRoom()
         self._genesis: Overlay | None = None
         self._genesis_time_ns = 0
         self._block: PendingBlock | None = None

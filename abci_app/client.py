@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import grpc
 
-from abci_app.errors import NodeUnavailable
+from abci_app.errors import NodeUnavailable, TooManyWaiting
 from abci_app.grpc_errors import RemoteError, error_of
 from tx.envelope import make_tx
 from wire.gradchain.hub.v1 import query_pb2_grpc as hub_grpc
@@ -90,7 +90,7 @@ class ChainConnection:
         return self._channels[address]
 
     def call(self, ask: Callable[[grpc.Channel], T]) -> T:
-        """Ask the nodes in turn until one answers.
+        """Ask the nodes in turn until one answers; one where too many calls wait is passed over.
 
         Raises:
           RemoteError: a node answered with a registered error.
@@ -105,7 +105,11 @@ class ChainConnection:
             except grpc.RpcError as error:
                 registered = error_of(error)
                 if registered is not None:
-                    raise RemoteError(*registered) from error
+                    refused = RemoteError(*registered)
+                    if offset == len(self.addresses) - 1 or not refused.is_error(TooManyWaiting):
+                        raise refused from error
+                    reasons.setdefault(str(refused), []).append(self.addresses[index])
+                    continue
                 reasons.setdefault(explain(error), []).append(self.addresses[index])
                 if not isinstance(error, grpc.Call) or error.code() not in _UNREACHABLE:
                     break

@@ -402,3 +402,13 @@ class GrpcAddressInUse(NodeError):
 
     CODE = 104
     CURE = "Stop what listens there (`ss -ltnp`), or give the node another address: `grpc` in node.toml."
+
+
+class TooManyWaiting(NodeError):
+    """As many calls as the node allows wait for a block already; this one was not started, and nothing was sent."""
+
+    CODE = 105
+    CURE = (
+        "Send the same again a second later, or to another node of the chain; or send it without waiting and ask for "
+        "the outcome (`GetTx`, `GetUpdate`)."
+    )

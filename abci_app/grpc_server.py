@@ -10,12 +10,16 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from abci_app.errors import GrpcAddressInUse
+from abci_app.waiting import MAX_WAITING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-WORKERS: Final = 16
-"""Calls that wait for a block hold a thread each."""
+ANSWERING: Final = 16
+"""Threads that are left for everything else when as many calls as may wait for a block."""
+
+WORKERS: Final = MAX_WAITING + ANSWERING
+"""Threads for calls; one is started when a call finds none idle, so a node has as many as it ever needed at once."""
 
 MAX_MESSAGE_BYTES: Final = 64 * 1024 * 1024
 STOP_GRACE_S: Final = 1.0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import grpc
 
-from abci_app.errors import CommitTimeout, StateNotKept, TxReplayed
+from abci_app.errors import CommitTimeout, StateNotKept, TooManyWaiting, TxReplayed
 from abci_app.grpc_errors import abort
 from abci_app.state import PROVABLE
 from abci_app.version import VERSION
@@ -68,6 +68,17 @@ class NodeService(query_pb2_grpc.NodeServiceServicer):
         self, request: query_pb2.BroadcastTxRequest, context: grpc.ServicerContext
     ) -> query_pb2.BroadcastTxResponse:
         """Hand a transaction to the chain; on request wait until it is in a block."""
+        if not request.wait:
+            return self._broadcast(request, context)
+        try:
+            with self._application.waiting.hold_place():
+                return self._broadcast(request, context)
+        except TooManyWaiting as error:
+            abort(context, error, grpc.StatusCode.RESOURCE_EXHAUSTED)
+
+    def _broadcast(
+        self, request: query_pb2.BroadcastTxRequest, context: grpc.ServicerContext
+    ) -> query_pb2.BroadcastTxResponse:
         tx_hash = sha256(request.tx).digest()
         try:
             verdict = self._sink.broadcast_tx_sync(request.tx)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import grpc
 
-from abci_app.errors import CommitTimeout, NodeUnavailable
+from abci_app.errors import CommitTimeout, NodeUnavailable, TooManyWaiting
 from abci_app.grpc_errors import abort
 from abci_app.node_service import remaining_s
 from shards.errors import AlreadyAccepted, UnknownRound
@@ -27,6 +28,8 @@ def status_of(error: AppError) -> grpc.StatusCode:
     """Return the gRPC status that tells a client whether another try makes sense."""
     if isinstance(error, NodeUnavailable | CommitTimeout):
         return grpc.StatusCode.UNAVAILABLE
+    if isinstance(error, TooManyWaiting):
+        return grpc.StatusCode.RESOURCE_EXHAUSTED
     if isinstance(error, UnknownRound):
         return grpc.StatusCode.NOT_FOUND
     return grpc.StatusCode.FAILED_PRECONDITION
@@ -46,7 +49,8 @@ class UpdateSubmitter:
         update = request.update
         digest = sha256(update.signed.statement).digest()
         try:
-            done = self._bundler.submit(update, wait=request.wait, timeout_s=remaining_s(context))
+            with self._application.waiting.hold_place() if request.wait else nullcontext():
+                done = self._bundler.submit(update, wait=request.wait, timeout_s=remaining_s(context))
         except AlreadyAccepted:
             height = self._height_of(update)
             return query_pb2.SubmitUpdateResponse(statement_digest=digest, height=height)

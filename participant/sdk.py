@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import numpy as np
 import structlog
 
-from abci_app.errors import EndpointUnreachable, NodeUnavailable, NothingNew
+from abci_app.errors import EndpointUnreachable, NodeUnavailable, NothingNew, TooManyWaiting
 from abci_app.grpc_errors import RemoteError
 from aggregation.model import to_float
 from participant.errors import NotAssigned, UnverifiedData, UpdateRefused
@@ -62,6 +62,9 @@ HUB_PATIENCE_S: Final = 300.0
 
 NOT_YET: Final = (("shard", 12),)
 """Registered errors that time heals: the packet that opens the round has not reached the shard yet (UnknownRound)."""
+
+TRY_AGAIN: Final = (NothingNew, TooManyWaiting)
+"""The same of a node: the update is on its way already, or too many others wait for a block."""
 
 ALREADY_REGISTERED: Final = ("hub", 22)
 
@@ -252,7 +255,7 @@ class Participant:
             except NodeUnavailable as error:
                 reason = error.message
             except RemoteError as error:
-                if (error.CODESPACE, error.CODE) not in NOT_YET and not error.is_error(NothingNew):
+                if (error.CODESPACE, error.CODE) not in NOT_YET and not any(map(error.is_error, TRY_AGAIN)):
                     raise UpdateRefused(str(error)) from error
                 reason = str(error)
             else:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 ROW: Final = "bundled"
 CALLERS: Final = 16
-"""Participants that submit at the same time; a node serves so many calls at once."""
+"""Participants that submit at the same time."""
 
 UNBUNDLED_APP: Final = "bench.unbundled_node"
 
