@@ -16,9 +16,11 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import secrets
 import stat
 import tempfile
 import tomllib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, get_args
@@ -48,6 +50,9 @@ CHAIN_ID_CHARACTERS: Final = 50
 """CometBFT's own limit (types/genesis.go)."""
 
 _UNIX = "unix://"
+_SOCKET_DIRECTORY = "gradchain-"
+"""How the name of a directory begins that holds the socket of a home with a long path; random digits follow."""
+
 _CHAIN_ID = re.compile(r"[A-Za-z0-9._-]+")
 
 
@@ -184,17 +189,17 @@ def make_home(home: NodeHome, config: NodeConfig, genesis: str, keys: NodeKeys) 
 def choose_socket(home: NodeHome) -> str:
     """Return the address of the ABCI socket of a home that is being made.
 
-    The socket lies in the home where its path is short enough for the operating system, and in a new private
-    directory otherwise.
+    The socket lies in the home where its path is short enough for the operating system.  Otherwise it gets a directory
+    for itself, which exists only while the node runs (`prepare_socket`, `release_socket`).
     """
     path = home.run_directory / "abci.sock"
     if len(os.fsencode(path)) > SOCKET_PATH_BYTES:
-        path = Path(tempfile.mkdtemp(prefix="gradchain-")) / "abci.sock"
+        path = Path(tempfile.gettempdir()) / f"{_SOCKET_DIRECTORY}{secrets.token_hex(8)}" / "abci.sock"
     return _UNIX + str(path)
 
 
 def prepare_socket(config: NodeConfig) -> None:
-    """Make the directory of the ABCI socket if it is gone, as after a restart of the machine.
+    """Make the directory of the ABCI socket unless it exists; call it before the app starts.
 
     Raises:
       UnsafeDirectory: it is another user's, or others can write to it.
@@ -208,6 +213,20 @@ def prepare_socket(config: NodeConfig) -> None:
             f"expected {directory} to be writable by user {os.getuid()} alone, got owner {found.st_uid} "
             f"and mode {stat.S_IMODE(found.st_mode):o}"
         )
+
+
+def release_socket(config: NodeConfig) -> None:
+    """Remove the ABCI socket, and its directory if `choose_socket` named that for it alone; again: a no-op.
+
+    Call it when no process of the node is left.
+    """
+    path = config.socket_path
+    # What cannot be removed costs nothing but the sight of it, and the node has ended.
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
+    if path.parent.name.startswith(_SOCKET_DIRECTORY):
+        with suppress(OSError):
+            path.parent.rmdir()
 
 
 def lock_home(home: NodeHome) -> FileIO:

@@ -36,7 +36,15 @@ from abci_app.lifecycle import (
     Ticked,
     describe_status,
 )
-from abci_app.nodehome import NodeConfig, NodeHome, ProcessKind, load_config, lock_home, prepare_socket
+from abci_app.nodehome import (
+    NodeConfig,
+    NodeHome,
+    ProcessKind,
+    load_config,
+    lock_home,
+    prepare_socket,
+    release_socket,
+)
 from abci_app.nodestate import publish_state
 from abci_app.probe import accepts_tcp, accepts_unix, check_ports_free
 from abci_app.process import identify, send_group_signal, spawn, write_pid_file
@@ -95,14 +103,15 @@ class NodeRunner:
         if (self.machine.phase, self.machine.restarts) != before:
             self._publish()
 
-    def kill_all(self) -> None:
-        """End both processes at once."""
+    def end(self) -> None:
+        """End what is left of both processes at once, and remove what only a running node has."""
         for child in self.children.values():
             send_group_signal(child.pid, signal.SIGKILL)
         for kind, child in self.children.items():
             child.wait()
             self.home.pid_file(kind).unlink(missing_ok=True)
         self.children.clear()
+        release_socket(self.config)
 
     def log(self, text: str) -> None:
         """Append a line to supervisor.log."""
@@ -184,7 +193,7 @@ class Supervisor:
                 self._loop(wake, on_started)
             finally:
                 for runner in self._runners:
-                    runner.kill_all()
+                    runner.end()
 
     def _note_signal(self, number: int) -> None:
         if number == signal.SIGUSR1:

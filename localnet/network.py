@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from abci_app.bound import bound_command
 from abci_app.comet_binary import require_cometbft
 from abci_app.keyfile import load_key
-from abci_app.nodehome import NodeHome
+from abci_app.nodehome import NodeHome, release_socket
 from abci_app.probe import check_ports_free
 from abci_app.process import (
     is_alive,
@@ -208,9 +208,7 @@ class Localnet:
         """
         self._require_stopped()
         for node in self.nodes:
-            socket_directory = node.config.socket_path.parent
-            if not socket_directory.is_relative_to(self.directory):
-                shutil.rmtree(socket_directory, ignore_errors=True)
+            release_socket(node.config)
         shutil.rmtree(self.directory)
 
     def _require_stopped(self) -> None:
@@ -317,6 +315,7 @@ class Localnet:
                 process = read_pid_file(node.home.pid_file(kind))
                 if process is not None:
                     send_group_signal(process.pid, signal.SIGKILL)
+            release_socket(node.config)
         self._own.pid_file(PID_FILE).unlink(missing_ok=True)
 
     # --- faults ------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import tempfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +21,20 @@ settings.load_profile("gradchain")
 def pytest_configure() -> None:
     """Let tests interrupt what they start: a shell starts what it runs in the background with SIGINT ignored."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_temporary_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Give what tests start a temporary directory that ends with them: some of it is killed and cleans nothing up.
+
+    Its path is short, as sockets need it.
+    """
+    # pytest's own directory is chosen before, and stays to be looked at.
+    tmp_path_factory.getbasetemp()
+    with tempfile.TemporaryDirectory(prefix="gc-") as directory, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", directory)
+        patch.setattr(tempfile, "tempdir", directory)
+        yield
 
 
 @pytest.fixture(autouse=True)

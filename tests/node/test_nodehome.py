@@ -26,6 +26,7 @@ from abci_app.nodehome import (
     lock_home,
     make_home,
     prepare_socket,
+    release_socket,
     save_config,
 )
 from tests.support.localnet import (
@@ -163,18 +164,48 @@ def test_the_socket_lies_in_the_home_while_its_path_is_short() -> None:
     assert choose_socket(home) == "unix:///h/run/abci.sock"
 
 
-def test_a_long_path_gets_a_private_short_directory(tmp_path: Path) -> None:
+def build_long_config(tmp_path: Path) -> NodeConfig:
     home = NodeHome(tmp_path / ("x" * SOCKET_PATH_BYTES))
-    config = replace(build_kvstore_config(home), abci=choose_socket(home))
+    return replace(build_kvstore_config(home), abci=choose_socket(home))
+
+
+def test_a_long_path_gets_a_short_one_of_its_own_for_the_socket(tmp_path: Path) -> None:
+    paths = {build_long_config(tmp_path).socket_path for _ in range(2)}
+    assert len(paths) == 2
+    assert all(len(os.fsencode(path)) <= SOCKET_PATH_BYTES for path in paths)
+
+
+def test_the_directory_of_such_a_socket_is_private_and_exists_while_the_node_runs(tmp_path: Path) -> None:
+    config = build_long_config(tmp_path)
     directory = config.socket_path.parent
-    try:
-        assert len(os.fsencode(config.socket_path)) <= SOCKET_PATH_BYTES
-        assert stat.S_IMODE(directory.stat().st_mode) == 0o700
-    finally:
-        directory.rmdir()
+    assert not directory.exists()
     prepare_socket(config)
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
-    directory.rmdir()
+    config.socket_path.touch()
+    release_socket(config)
+    release_socket(config)
+    assert not directory.exists()
+
+
+def test_a_directory_that_holds_more_than_the_socket_stays(tmp_path: Path) -> None:
+    config = build_long_config(tmp_path)
+    prepare_socket(config)
+    other = config.socket_path.parent / "other"
+    other.touch()
+    release_socket(config)
+    assert other.exists()
+    other.unlink()
+    release_socket(config)
+
+
+def test_a_directory_that_somebody_else_named_stays(tmp_path: Path) -> None:
+    home = NodeHome(tmp_path)
+    config = replace(build_kvstore_config(home), abci=f"unix://{tmp_path}/mine/abci.sock")
+    prepare_socket(config)
+    config.socket_path.touch()
+    release_socket(config)
+    assert not config.socket_path.exists()
+    assert config.socket_path.parent.exists()
 
 
 def test_a_socket_directory_that_others_can_write_is_refused(tmp_path: Path) -> None:

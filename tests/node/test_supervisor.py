@@ -14,7 +14,7 @@ import pytest
 from abci_app.comet_binary import BINARY_VARIABLE
 from abci_app.errors import CometUnsupported, CrashLoop, HomeMissing, NodeRunning, PortInUse
 from abci_app.lifecycle import LifePolicy
-from abci_app.nodehome import NodeHome, ProcessKind, load_config
+from abci_app.nodehome import SOCKET_PATH_BYTES, NodeHome, ProcessKind, load_config
 from abci_app.nodestate import read_state
 from abci_app.process import ProcessId, is_alive, read_pid_file
 from abci_app.rpc import CometRpc
@@ -70,6 +70,7 @@ def assert_nothing_left(processes: list[ProcessId], home: NodeHome) -> None:
     for process in processes:
         wait_for_end(process)
     assert not list(home.run_directory.glob("*.pid"))
+    assert not load_config(home).socket_path.exists()
     assert read_state(home).phase == "stopped"
 
 
@@ -89,6 +90,19 @@ def test_a_node_makes_blocks_and_a_signal_leaves_nothing_behind(
     log = home.log_file("supervisor").read_text()
     assert log.index("comet") > log.index("app")
     assert "killed" not in log
+
+
+@pytest.mark.localnet
+def test_a_node_with_a_long_path_leaves_no_directory_for_its_socket(tmp_path: Path) -> None:
+    home = make_kvstore_home(tmp_path / ("x" * SOCKET_PATH_BYTES) / "home")
+    directory = load_config(home).socket_path.parent
+    assert not directory.exists()
+    with running_node(home) as supervisor:
+        wait_for_height(home, 1)
+        assert directory.exists()
+        supervisor.terminate()
+        assert supervisor.wait() == 0
+    assert not directory.exists()
 
 
 @pytest.mark.localnet
