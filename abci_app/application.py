@@ -22,7 +22,9 @@ from abci_app.execution import (
     is_valid_proposal,
     select_for_proposal,
     shorten_log,
+    verify_ahead,
 )
+from abci_app.headstart import HeadStart
 from abci_app.interface import BaseApplication
 from abci_app.mempool import PendingClaims
 from abci_app.outcomes import OutcomeIndex
@@ -33,12 +35,13 @@ from tx.errors import AppError
 from wire.tendermint.abci import types_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from google.protobuf.timestamp_pb2 import Timestamp
 
     from abci_app.definition import AppDefinition
     from abci_app.metrics import Metrics
+    from abci_app.state import StateReader
     from abci_app.store import StagedBlock, Store
 
 LOG = structlog.get_logger(__name__)
@@ -88,6 +91,7 @@ class ChainApplication(BaseApplication):
         self._genesis: Overlay | None = None
         self._genesis_time_ns = 0
         self._block: PendingBlock | None = None
+        self._head_start = HeadStart()
 
     # --- info and queries ----------------------------------------------------------------------------------------
 
@@ -165,6 +169,7 @@ class ChainApplication(BaseApplication):
     ) -> types_pb2.ResponsePrepareProposal:
         """Choose transactions.  Nothing is executed: a proposer that takes its time is passed over."""
         txs = select_for_proposal(self.definition, self.services, request.txs, request.max_tx_bytes)
+        self._verify_ahead(request.height, time_ns_of(request.time), txs)
         return types_pb2.ResponsePrepareProposal(txs=txs)
 
     def process_proposal(
@@ -172,8 +177,11 @@ class ChainApplication(BaseApplication):
     ) -> types_pb2.ResponseProcessProposal:
         """Refuse what no honest proposer does."""
         status = types_pb2.ResponseProcessProposal.ProposalStatus
-        valid = is_valid_proposal(self.definition, self.services, request.txs)
-        if not valid:
+        txs = list(request.txs)
+        valid = is_valid_proposal(self.definition, self.services, txs)
+        if valid:
+            self._verify_ahead(request.height, time_ns_of(request.time), txs)
+        else:
             LOG.warning("proposal refused", height=request.height, proposer=request.proposer_address.hex())
         return types_pb2.ResponseProcessProposal(status=status.ACCEPT if valid else status.REJECT)
 
@@ -181,6 +189,7 @@ class ChainApplication(BaseApplication):
         """Execute a decided block.  Nothing is written before Commit, so a crash between the two costs nothing."""
         time_ns = time_ns_of(request.time)
         with self.metrics.finalize_seconds.time():
+            self._head_start.finish()
             outcome = self._execute(request.height, time_ns, request.hash, request.txs)
             staged = self.store.stage(flatten(outcome.state))
         hashes = tuple(sha256(tx).digest() for tx in request.txs)
@@ -223,6 +232,16 @@ class ChainApplication(BaseApplication):
     def _context(self, height: int, time_ns: int, block_hash: bytes) -> BlockContext:
         return BlockContext(self.chain_id, height, time_ns, block_hash, self.services)
 
+    def _verify_ahead(self, height: int, time_ns: int, txs: Sequence[bytes]) -> None:
+        """Begin to check the commitments of a proposal that may become the next block."""
+        block, parent = self._context(height, time_ns, b""), self._parent
+        self._head_start.begin(txs, lambda: verify_ahead(self.definition, block, parent, txs))
+
+    @property
+    def _parent(self) -> StateReader:
+        """The state that the next block starts from."""
+        return self._genesis if self._genesis is not None else self.store.latest()
+
     def _execute(self, height: int, time_ns: int, block_hash: bytes, txs: Iterable[bytes]) -> BlockOutcome:
-        parent = self._genesis if self._genesis is not None else self.store.latest()
-        return execute_block(self.definition, self._context(height, time_ns, block_hash), parent, list(txs))
+        block = self._context(height, time_ns, block_hash)
+        return execute_block(self.definition, block, self._parent, list(txs))

@@ -62,6 +62,9 @@ class ItemHandler(Protocol[ItemT]):
     def verify_batch(self, ctx: BlockContext, state: StateReader, items: Sequence[ItemT]) -> None:
         """Check the commitments of many updates at once and remember the verdicts in the cache."""
 
+    def verify_ahead(self, ctx: BlockContext, state: StateReader, items: Sequence[ItemT]) -> None:
+        """Do what `verify_batch` would do for a proposal, beside other calls, and at a price that no item can raise."""
+
     def handle(self, ctx: TxContext, state: StateWriter, item: ItemT) -> None:
         """Execute one item; raises `AppError`, in which case the item's writes are dropped."""
 

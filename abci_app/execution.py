@@ -244,6 +244,16 @@ def execute_block(
     return BlockOutcome(state, results, tuple(block.events), frozenset(claims))
 
 
+def verify_ahead(app: AppDefinition, block: BlockContext, parent: StateReader, txs: Sequence[bytes]) -> None:
+    """Check commitments of a proposal before it is decided; only caches change."""
+    if app.items is None:
+        return
+    txs_read = [read_tx(app, block.services.read, tx) for tx in txs]
+    items = [item for read in txs_read if isinstance(read, ReadBundle) for item in read.items]
+    if items:
+        app.items.verify_ahead(block, parent, items)
+
+
 def check_tx(
     app: AppDefinition, block: BlockContext, committed: StateReader, tx: bytes, pending: Container[bytes]
 ) -> list[bytes]:

@@ -12,7 +12,7 @@ from shards.updates.events import emit_update_accepted, emit_update_spent
 from shards.updates.msgs import ReadUpdate, read_update
 from shards.updates.state import put_update
 from shards.updates.types import SlotUse
-from shards.updates.verification import require_commitments, verify_commitments
+from shards.updates.verification import require_commitments, verify_ahead, verify_commitments
 from tx.errors import AppError
 
 if TYPE_CHECKING:
@@ -43,7 +43,16 @@ class UpdateItems:
         check_submission(ctx.block, state, item.require_submission())
 
     def verify_batch(self, ctx: BlockContext, state: StateReader, items: Sequence[ReadUpdate]) -> None:
-        """Check the commitments of all updates that pass everything else, and remember the verdicts.
+        """Check the commitments of all updates that pass everything else, and remember the verdicts."""
+        verify_commitments(ctx.services, self._choose(ctx, state, items))
+
+    def verify_ahead(self, ctx: BlockContext, state: StateReader, items: Sequence[ReadUpdate]) -> None:
+        """Check the same before the block is decided, as far as it takes one step; see `verification.verify_ahead`."""
+        verify_ahead(ctx.services, self._choose(ctx, state, items))
+
+    @staticmethod
+    def _choose(ctx: BlockContext, state: StateReader, items: Sequence[ReadUpdate]) -> list[Submission]:
+        """Return the updates that pass all other checks.
 
         Of two updates for one slot the first will take it or spend it, so the second one's commitments never matter.
         """
@@ -57,7 +66,7 @@ class UpdateItems:
                     chosen[slot] = submission
             except AppError:
                 continue  # it fails with its own code when it is executed
-        verify_commitments(ctx.services, list(chosen.values()))
+        return list(chosen.values())
 
     def handle(self, ctx: TxContext, state: StateWriter, item: ReadUpdate) -> None:
         """Take an update; one that was taken before is a success that changes nothing.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from aggregation.batch import BlobClaim, verify_claims
+from aggregation.batch import BlobClaim, are_all_true, verify_claims
 from aggregation.errors import PayloadRangeError
 from aggregation.payload import decode_payload, split_blobs
 from aggregation.quantise import count_clipped, count_large
@@ -86,16 +86,29 @@ def verify_commitments(services: Services, submissions: Sequence[Submission]) ->
         known = services.verified.get(name)
         verdicts[name] = True if known is None else known
         if known is None:
-            blobs = split_blobs(submission.payload)
-            commitments = submission.statement.commitments
-            claims += [BlobClaim(blob, point) for blob, point in zip(blobs, commitments, strict=True)]
-            owners += [name] * len(blobs)
+            made = _list_claims(submission)
+            claims += made
+            owners += [name] * len(made)
     if claims:
         for name, verdict in zip(owners, verify_claims(services.kzg, claims), strict=True):
             verdicts[name] = verdicts[name] and verdict
         for name in dict.fromkeys(owners):
             services.verified.put(name, verdict=verdicts[name])
     return [verdicts[name] for name in names]
+
+
+def verify_ahead(services: Services, submissions: Sequence[Submission]) -> None:
+    """Check the commitments whose verdict is not known, and remember it if all of them are true.
+
+    If one is false nothing is remembered: to find out which costs more, and may be for nothing.  The submissions must be
+    as for `verify_commitments`.
+    """
+    named = {_commitments_name(submission): submission for submission in submissions}
+    unknown = {name: submission for name, submission in named.items() if services.verified.get(name) is None}
+    claims = [claim for submission in unknown.values() for claim in _list_claims(submission)]
+    if claims and are_all_true(services.kzg, claims):
+        for name in unknown:
+            services.verified.put(name, verdict=True)
 
 
 def require_commitments(services: Services, submission: Submission) -> None:
@@ -109,6 +122,13 @@ def require_commitments(services: Services, submission: Submission) -> None:
         raise CommitmentMismatch(
             "expected commitments to the blobs of the payload, got another one among them"
         )
+
+
+def _list_claims(submission: Submission) -> list[BlobClaim]:
+    """Return one claim a blob."""
+    blobs = split_blobs(submission.payload)
+    commitments = submission.statement.commitments
+    return [BlobClaim(blob, commitment) for blob, commitment in zip(blobs, commitments, strict=True)]
 
 
 def _commitments_name(submission: Submission) -> bytes:

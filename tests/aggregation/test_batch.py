@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregation.batch import BlobClaim, verify_claims
+from aggregation.batch import BlobClaim, are_all_true, verify_claims
 from aggregation.kzg import commit_update, compress, decompress
 from tests.support.aggregation import (
     CURVE,
@@ -54,6 +54,7 @@ def test_exactly_the_liars_are_found(seed: int, drawn: list[tuple[int, str | Non
     claims = make_claims(seed, [size for size, _ in drawn])
     told = [tell_lie(claim, lie) if lie else claim for claim, (_, lie) in zip(claims, drawn, strict=True)]
     assert verify_claims(shared_setup(), told) == [lie is None for _, lie in drawn]
+    assert are_all_true(shared_setup(), told) == all(lie is None for _, lie in drawn)
 
 
 @pytest.mark.parametrize("place", range(9))
@@ -109,6 +110,7 @@ def test_bytes_are_taken_as_well_as_arrays() -> None:
 
 def test_no_claims_have_no_verdicts() -> None:
     assert verify_claims(shared_setup(), []) == []
+    assert are_all_true(shared_setup(), [])
 
 
 def test_only_malformed_claims_are_all_false() -> None:

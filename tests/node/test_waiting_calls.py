@@ -30,7 +30,7 @@ from wire.gradchain.shard.v1 import query_pb2 as shard_query
 from wire.gradchain.shard.v1 import query_pb2_grpc as shard_grpc
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from abci_app.application import ChainApplication
     from abci_app.gateway import UpdateBundler
@@ -92,7 +92,7 @@ def stub(chain: SilentChain) -> Iterator[query_pb2_grpc.NodeServiceStub]:
         yield query_pb2_grpc.NodeServiceStub(channel)
 
 
-def fill(chain: SilentChain, stub: query_pb2_grpc.NodeServiceStub) -> list[grpc.Future]:
+def fill(chain: SilentChain, stub: query_pb2_grpc.NodeServiceStub) -> Sequence[grpc.Future[query_pb2.BroadcastTxResponse]]:
     """Let as many calls wait as may."""
     requests = [
         query_pb2.BroadcastTxRequest(tx=b"tx %d" % number, wait=True) for number in range(MAX_WAITING)

@@ -8,7 +8,7 @@ import pytest
 
 from abci_app.context import Services, VerificationCache
 from abci_app.reading import ReadCache
-from aggregation.batch import verify_claims
+from aggregation.batch import are_all_true, verify_claims
 from shards.errors import CommitmentMismatch, CountMismatch, PayloadMismatch, UnknownRound
 from shards.updates import types, verification
 from shards.updates.msgs import parse_submission
@@ -66,6 +66,74 @@ def test_commitments_whose_verdicts_are_known_are_not_checked_again(checked: lis
     chain.rehearse(*txs)
     assert codes(chain.block(*txs)) == [("", 0)]
     assert checked == [2]
+
+
+@pytest.fixture
+def equations(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that gets the number of claims of each check that is made ahead."""
+    sizes: list[int] = []
+
+    def count(setup: Setup, claims: Sequence[BlobClaim]) -> bool:
+        sizes.append(len(claims))
+        return are_all_true(setup, claims)
+
+    monkeypatch.setattr(verification, "are_all_true", count)
+    return sizes
+
+
+def test_what_was_checked_ahead_is_not_checked_in_the_block(equations: list[int], checked: list[int]) -> None:
+    chain = ShardChain().start()
+    item = build_round(parameters=40_961)
+    chain.open(item)
+    txs = [bundle(item.update(0), item.update(1)), bundle(item.update(2))]
+    chain.look_ahead(*txs)
+    chain.look_ahead(*txs)
+    assert codes(chain.block(*txs)) == [("", 0), ("", 0)]
+    assert (equations, checked) == ([6], [])
+
+
+def test_a_lie_is_found_in_the_block_although_a_look_ahead_met_it(
+    equations: list[int], checked: list[int]
+) -> None:
+    chain = ShardChain().start()
+    item = build_round()
+    chain.open(item)
+    txs = [bundle(item.update(0), item.miscommitted(1), item.update(2))]
+    chain.look_ahead(*txs)
+    outcome = chain.block(*txs)
+    assert outcome.results[0].data == b"\x05"
+    assert (equations, checked) == ([3], [3])
+
+
+def test_a_look_ahead_leaves_out_what_fails_another_check(equations: list[int]) -> None:
+    chain = ShardChain().start()
+    item = build_round()
+    chain.open(item)
+    swapped = item.update(0)
+    swapped.payload = item.values(1).tobytes()
+    chain.look_ahead(
+        bundle(swapped, item.update(1)), bundle(item.update(1, item.values(2))), b"no transaction"
+    )
+    assert equations == [1]
+
+
+def test_a_look_ahead_changes_no_outcome() -> None:
+    outcomes = []
+    for looks_ahead in (False, True):
+        chain = ShardChain().start()
+        item = build_round()
+        chain.open(item)
+        txs = [
+            bundle(item.update(0), item.update(1)),
+            bundle(item.miscounted(2)),
+            bundle(item.miscommitted(3)),
+        ]
+        if looks_ahead:
+            chain.look_ahead(*txs)
+            chain.look_ahead(*txs[:1])
+        outcome = chain.block(*txs)
+        outcomes.append((outcome.results, chain.state.digest()))
+    assert outcomes[0] == outcomes[1]
 
 
 def test_updates_of_unknown_rounds_cost_no_signature(monkeypatch: pytest.MonkeyPatch) -> None:

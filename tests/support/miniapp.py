@@ -90,6 +90,7 @@ class MiniItems:
 
     def __init__(self) -> None:
         self.batches: list[int] = []
+        self.ahead: list[int] = []
 
     def read(self, update: update_pb2.Update) -> MiniItem:
         return MiniItem(sha256(update.signed.statement).digest(), update.payload)
@@ -102,6 +103,10 @@ class MiniItems:
     def verify_batch(self, ctx: BlockContext, state: StateReader, items: Sequence[MiniItem]) -> None:
         del ctx, state
         self.batches.append(len(items))
+
+    def verify_ahead(self, ctx: BlockContext, state: StateReader, items: Sequence[MiniItem]) -> None:
+        del ctx, state
+        self.ahead.append(len(items))
 
     def handle(self, ctx: TxContext, state: StateWriter, item: MiniItem) -> None:
         state.set(BULK, b"item/" + item.claim, b"\x01")

@@ -11,7 +11,13 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from abci_app.context import BlockContext, Services
-from abci_app.execution import BlockOutcome, check_tx, execute_block, select_for_proposal
+from abci_app.execution import (
+    BlockOutcome,
+    check_tx,
+    execute_block,
+    select_for_proposal,
+    verify_ahead,
+)
 from abci_app.state import STORES, Overlay
 from ibc.client_state import make_client_state, pack_client_state, pack_consensus_state
 from ibc.events import packets_from_events
@@ -164,6 +170,10 @@ class ShardChain:
     def rehearse(self, *txs: bytes) -> None:
         """Execute the transactions of the next block and drop what they did: only caches have changed."""
         execute_block(self._with_inbox(), self._block(self.height + 1), self.state, txs)
+
+    def look_ahead(self, *txs: bytes) -> None:
+        """Check what a node checks of a proposal while it is voted on."""
+        verify_ahead(self.app, self._block(self.height + 1), self.state, txs)
 
     def check(self, *updates: update_pb2.Update, pending: frozenset[bytes] = frozenset()) -> list[bytes]:
         """Run CheckTx on a bundle."""
