@@ -16,8 +16,9 @@ from abci_app.errors import FrameTooLarge, MalformedFrame
 MAX_LENGTH_BYTES: Final = 10
 """Longest varint of 64 bits."""
 
-DEFAULT_CAPACITY: Final = 256 * 1024
-"""Size of a buffer that waits, in bytes.  Larger than what a unix socket hands over at once."""
+DEFAULT_CAPACITY: Final = 1024 * 1024
+"""Size of a buffer that waits, in bytes: some times what a unix socket hands over at once, so that it can be emptied
+while a message is worked on."""
 
 DEFAULT_MAX_MESSAGE_BYTES: Final = 256 * 1024 * 1024
 """Largest message that is accepted.  A block is at most 100 MiB, its request little more."""

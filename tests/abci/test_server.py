@@ -15,6 +15,7 @@ from abci_app.framing import encode_varint
 from abci_app.server import MAX_CONNECTIONS, BaseApplication
 from tests.support.abci import FLUSH, TIMEOUT_S, AbciClient, frame, run_server
 from tests.support.messages import requests
+from tests.support.waiting import eventually
 from wire.tendermint.abci import types_pb2
 from wire.tendermint.abci.types_pb2 import Request
 
@@ -58,6 +59,19 @@ class WaitingApplication(BaseApplication):
         assert self.released.wait(TIMEOUT_S)
         self.running -= 1
         return types_pb2.ResponseFinalizeBlock(app_hash=b"done")
+
+
+class SlowApplication(BaseApplication):
+    """CheckTx waits for a permit of the test."""
+
+    def __init__(self) -> None:
+        self.permits = threading.Semaphore(0)
+        self.answered = 0
+
+    def check_tx(self, request: types_pb2.RequestCheckTx) -> types_pb2.ResponseCheckTx:
+        assert self.permits.acquire(timeout=TIMEOUT_S)
+        self.answered += 1
+        return types_pb2.ResponseCheckTx()
 
 
 class FailingApplication(BaseApplication):
@@ -108,6 +122,30 @@ def test_a_unix_socket_serves_as_well(tmp_path_factory: pytest.TempPathFactory) 
 def test_pipelined_answers_come_in_the_order_of_their_requests(client: AbciClient) -> None:
     txs = [number.to_bytes(4, "big") * (number % 700) for number in range(10_000)]
     assert [answer.check_tx.data for answer in client.pipeline(map(check_tx_request, txs))] == txs
+
+
+def test_what_arrives_during_a_call_is_taken_over_before_the_next(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    sent = frame(check_tx_request(bytes(20_000))) * 40
+    application = SlowApplication()
+    address = f"unix://{tmp_path_factory.mktemp('s')}/abci.sock"
+    with (
+        run_server(application, address) as running,
+        socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer,
+    ):
+        peer.connect(running.address.removeprefix("unix://"))
+        writer = threading.Thread(target=peer.sendall, args=(sent,))
+        writer.start()
+        # More than the system holds back and less than one buffer: taken over long before it is all worked on.
+        for permits in range(1, 11):
+            application.permits.release()
+            eventually(lambda count=permits: application.answered == count, "the next answer")  # type: ignore[misc]
+        writer.join(TIMEOUT_S)
+        assert not writer.is_alive()
+        assert application.answered == 10
+        application.permits.release(30)
+        eventually(lambda: application.answered == 40, "all answers")
 
 
 def test_different_kinds_in_one_pipeline_keep_their_order(client: AbciClient) -> None:
