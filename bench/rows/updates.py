@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from abci_app.comet import CometSettings
+from abci_app.comet import LOCALNET, NETWORK
 from aggregation.constants import PARAMS_PER_BLOB
 from aggregation.kzg import load_setup, setup_path
 from bench.figures import Aim, Line, Relation, summarise
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 WARM_UP: Final = 64
 """Updates that are sent before any clock runs."""
 
-BLOCK_TIME_MS: Final = CometSettings().timeout_commit_ms
-"""Pause between blocks on both sides: that of chains that `gradchain node init` makes."""
+BLOCK_TIMES_MS: Final = (NETWORK.timeout_commit_ms, LOCALNET.timeout_commit_ms)
+"""Pauses between blocks, the same on both sides: of chains of `gradchain node init`, and of a localnet."""
 
 AIM: Final = Aim(Relation.AT_LEAST, 0.5)
 
@@ -49,23 +49,27 @@ def run_four(context: BenchContext) -> list[Line]:
 
 
 def measure_updates(context: BenchContext, row: str, validators: int, count: int) -> list[Line]:
-    """Measure with so many validators on both sides, and that many updates a run.
+    """Measure with so many validators on both sides, that many updates a run, and each of the pauses.
 
     Raises:
       LoadLost: not all that was sent is in blocks, as it was sent.
       AppError: a chain does not start, or refuses something.
 
     """
+    return [_measure_pause(context, row, validators, count, pause_ms) for pause_ms in BLOCK_TIMES_MS]
+
+
+def _measure_pause(context: BenchContext, row: str, validators: int, count: int, pause_ms: int) -> Line:
     repetitions = context.choose(4, 2)
-    directory = context.fresh_directory(row)
+    directory = context.fresh_directory(f"{row}-{pause_ms}")
     context.say(f"{row}: making {repetitions * count} updates, opening {repetitions + 1} rounds")
     sizes = (WARM_UP, *[count] * repetitions)
     contents = draw_contents(load_setup(setup_path().read_bytes()), PARAMS_PER_BLOB, sum(sizes))
-    plan = NetPlan(validators, sizes, PARAMS_PER_BLOB, block_time_ms=BLOCK_TIME_MS)
+    plan = NetPlan(validators, sizes, PARAMS_PER_BLOB, block_time_ms=pause_ms)
     ours: list[float] = []
     theirs: list[float] = []
     with (
-        running_kvstore(directory / "kvstore", validators, BLOCK_TIME_MS) as nodes,
+        running_kvstore(directory / "kvstore", validators, pause_ms) as nodes,
         running_shard(directory, plan) as net,
     ):
         sides = _Sides(net, nodes)
@@ -81,17 +85,15 @@ def measure_updates(context: BenchContext, row: str, validators: int, count: int
                 ours.append(ours_rate)
                 theirs.append(theirs_rate)
         notes = (f"{count} transactions of {tx_bytes:,} bytes a run", *sides.describe())
-    return [
-        Line(
-            row=row,
-            case=f"one shard, {validators} validator{'s' if validators > 1 else ''}",
-            ours=summarise(ours, "tx/s"),
-            yardstick=summarise(theirs, "tx/s"),
-            yardstick_name="Go kvstore",
-            aim=AIM,
-            notes=notes,
-        )
-    ]
+    return Line(
+        row=row,
+        case=f"{validators} validator{'s' if validators > 1 else ''}, pause of {pause_ms} ms",
+        ours=summarise(ours, "tx/s"),
+        yardstick=summarise(theirs, "tx/s"),
+        yardstick_name="Go kvstore",
+        aim=AIM,
+        notes=notes,
+    )
 
 
 def make_updates(seats: Sequence[Seat], contents: Iterator[Content]) -> list[update_pb2.Update]:
