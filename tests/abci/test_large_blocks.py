@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from abci_app.dispatch import build_routes
@@ -24,8 +26,10 @@ class CountingSocket:
         self.received = 0
         self.sent: list[bytes] = []
 
-    def recv_into(self, space: memoryview) -> int:
+    def recv_into(self, space: memoryview, _count: int = 0, flags: int = 0) -> int:
         self.received += 1
+        if flags & socket.MSG_DONTWAIT and not self._rest:
+            raise BlockingIOError
         count = min(PIECE, len(space), len(self._rest))
         space[:count] = self._rest[:count]
         self._rest = self._rest[count:]

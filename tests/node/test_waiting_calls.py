@@ -92,7 +92,9 @@ def stub(chain: SilentChain) -> Iterator[query_pb2_grpc.NodeServiceStub]:
         yield query_pb2_grpc.NodeServiceStub(channel)
 
 
-def fill(chain: SilentChain, stub: query_pb2_grpc.NodeServiceStub) -> Sequence[grpc.Future[query_pb2.BroadcastTxResponse]]:
+def fill(
+    chain: SilentChain, stub: query_pb2_grpc.NodeServiceStub
+) -> Sequence[grpc.Future[query_pb2.BroadcastTxResponse]]:
     """Let as many calls wait as may."""
     requests = [
         query_pb2.BroadcastTxRequest(tx=b"tx %d" % number, wait=True) for number in range(MAX_WAITING)
