@@ -166,7 +166,7 @@ def test_what_is_needed_to_connect_is_asked_for(hub: ServedHub, genesis: Path, t
     with pytest.raises(TrustMissing):
         connect(hub=hub.host.address, shards=[], genesis=tmp_path / "none.json", key=key)
     genesis.write_text(genesis.read_text().replace(HUB_CHAIN, "other-1"))
-    with pytest.raises(UnverifiedData, match="expected chain other-1"):
+    with pytest.raises(UnverifiedData, match="expected a node of other-1"):
         connect(hub=hub.host.address, shards=[], genesis=genesis, key=key)
 
 
