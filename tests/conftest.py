@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import structlog
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +16,15 @@ if TYPE_CHECKING:
 # How long an example takes depends on what else the machine does: no test may fail because of it.
 settings.register_profile("gradchain", deadline=None)
 settings.load_profile("gradchain")
+# For `./run mutate`: thousands of short runs, each like the one before.
+settings.register_profile(
+    "mutation",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    max_examples=20,
+    phases=(Phase.explicit, Phase.generate),
+)
 
 
 def pytest_configure() -> None:

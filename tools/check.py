@@ -51,6 +51,7 @@ STAGES = (
             (PYTHON, "tools/cli_doc.py", "--check"),
             (PYTHON, "tools/spec_check.py"),
             (PYTHON, "tools/removals.py", "--check"),
+            (PYTHON, "-m", "tools.mutation", "--check"),
             (PYTHON, "tools/lock_check.py"),
         ),
     ),
