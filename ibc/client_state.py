@@ -108,7 +108,10 @@ def client_state_from_wire(message: tendermint_pb2.ClientState) -> ClientState:
         raise InvalidClientState(f"expected 1 to {MAX_SPECS} proof specs, got {len(message.proof_specs)}")
     path = tuple(message.upgrade_path)
     if len(path) > MAX_UPGRADE_PATH or any(not key or len(key) > MAX_UPGRADE_KEY_BYTES for key in path):
-        raise InvalidClientState(f"expected at most {MAX_UPGRADE_PATH} upgrade keys that are not empty")
+        raise InvalidClientState(
+            f"expected at most {MAX_UPGRADE_PATH} upgrade keys of 1 to {MAX_UPGRADE_KEY_BYTES} bytes, got {len(path)} of "
+            f"{min(map(len, path))} to {max(map(len, path))} bytes"
+        )
     return ClientState(
         trust=trust,
         unbonding_period_ns=unbonding,

@@ -43,7 +43,7 @@ def find_height_above(state: HostReader, client_id: str, height: int, latest: in
         return None
     digits = f"{height:0{HEIGHT_DIGITS}x}"
     for place in range(HEIGHT_DIGITS - 1, _shared_digits(height, latest) - 1, -1):
-        for digit in _DIGITS[int(digits[place], 16) + 1 :]:
+        for digit in (digit for digit in _DIGITS if digit > digits[place]):
             found = _first_below(state, client_id, digits[:place] + digit)
             if found is not None:
                 return found
@@ -57,7 +57,7 @@ def find_height_below(state: HostReader, client_id: str, height: int) -> int | N
         return None
     digits = f"{height:0{HEIGHT_DIGITS}x}"
     for place in range(HEIGHT_DIGITS - 1, _shared_digits(height, oldest) - 1, -1):
-        for digit in reversed(_DIGITS[: int(digits[place], 16)]):
+        for digit in (digit for digit in reversed(_DIGITS) if digit < digits[place]):
             found = digits[:place] + digit
             if _first_below(state, client_id, found) is not None:
                 return _last_below(state, client_id, found)

@@ -304,9 +304,12 @@ def _place_of(spec: ProofSpec, key: bytes) -> bytes:
 
 
 def _check_left_most(spec: ProofSpec, path: Sequence[proofs_pb2.InnerOp]) -> None:
-    """Check that no leaf is to the left of the path: it only turns right beside empty children."""
+    """Check that no leaf is to the left of the path: it only turns right beside empty children.
+
+    Where a tree has none, the spec's empty child is no bytes, which no child ever is.
+    """
     for node in path:
-        if child_side(spec, node) is Side.RIGHT and not _is_empty(spec, node.prefix[-spec.child_size :]):
+        if child_side(spec, node) is Side.RIGHT and node.prefix[-spec.child_size :] != spec.empty_child:
             raise NotNeighbours(
                 "expected the tree's left-most leaf below the split, got a leaf with others before it"
             )
@@ -315,14 +318,10 @@ def _check_left_most(spec: ProofSpec, path: Sequence[proofs_pb2.InnerOp]) -> Non
 def _check_right_most(spec: ProofSpec, path: Sequence[proofs_pb2.InnerOp]) -> None:
     """Check that no leaf is to the right of the path: it only turns left beside empty children."""
     for node in path:
-        if child_side(spec, node) is Side.LEFT and not _is_empty(spec, node.suffix):
+        if child_side(spec, node) is Side.LEFT and node.suffix != spec.empty_child:
             raise NotNeighbours(
                 "expected the tree's right-most leaf below the split, got a leaf with others after it"
             )
-
-
-def _is_empty(spec: ProofSpec, child: bytes) -> bool:
-    return bool(spec.empty_child) and child == spec.empty_child
 
 
 def _check_neighbours(

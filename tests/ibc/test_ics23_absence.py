@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from hashlib import sha256
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from abci_app.trie import Trie
 from ibc import errors
-from ibc.ics23 import _check_neighbours, verify_non_membership
+from ibc.ics23 import _check_neighbours, _place_of, verify_non_membership
 from ibc.proof_spec import IAVL_SPEC, SMT_SPEC, TENDERMINT_SPEC, ProofSpec
 from tests.support.ibc import encode
 from wire.cosmos.ics23.v1 import proofs_pb2
@@ -170,6 +171,28 @@ def test_a_path_that_contains_the_other_is_refused(extra: int) -> None:
             _check_neighbours(IAVL_SPEC, left, right)
 
 
+@pytest.mark.parametrize("part", ["prefix", "suffix"])
+def test_paths_that_differ_in_one_part_of_a_node_part_there(part: str) -> None:
+    """Below they would be neighbours; they only are if all that is above is the same."""
+    below = [
+        proofs_pb2.InnerOp(hash=proofs_pb2.SHA256, prefix=b"\x01", suffix=bytes(32)),
+        proofs_pb2.InnerOp(hash=proofs_pb2.SHA256, prefix=b"\x01" + bytes(32)),
+    ]
+    above = proofs_pb2.InnerOp(hash=proofs_pb2.SHA256, prefix=b"\x01", suffix=bytes(32))
+    other = proofs_pb2.InnerOp(hash=proofs_pb2.SHA256, prefix=b"\x01", suffix=bytes(32))
+    setattr(other, part, {"prefix": b"\x02", "suffix": bytes(31) + b"\x01"}[part])
+    _check_neighbours(TENDERMINT_SPEC, [below[0], above], [below[1], above])
+    with pytest.raises(errors.NotNeighbours, match=r"got Side\.LEFT and Side\.LEFT "):
+        _check_neighbours(TENDERMINT_SPEC, [below[0], above], [below[1], other])
+
+
+def test_paths_that_part_the_other_way_round_are_refused() -> None:
+    left = proofs_pb2.InnerOp(hash=proofs_pb2.SHA256, prefix=b"\x01", suffix=bytes(32))
+    right = proofs_pb2.InnerOp(hash=proofs_pb2.SHA256, prefix=b"\x01" + bytes(32))
+    with pytest.raises(errors.NotNeighbours, match=r"got Side\.RIGHT and Side\.LEFT "):
+        _check_neighbours(TENDERMINT_SPEC, [right], [left])
+
+
 @pytest.mark.parametrize(("left", "right", "hidden"), [(1, 3, b"c"), (0, 2, b"b")])
 def test_a_leaf_beside_the_split_cannot_be_left_out(left: int, right: int, hidden: bytes) -> None:
     """The paths part at the root; below it the left one keeps to the right edge and the right one to the left."""
@@ -217,6 +240,26 @@ def test_a_sparse_tree_orders_by_the_hashes_of_keys() -> None:
     verify_non_membership(SMT_SPEC, root, encode(proof), middle)
     with pytest.raises(errors.KeyNotBetween):
         verify_non_membership(SMT_SPEC, root, encode(proof), low)
+
+
+def test_keys_are_ordered_by_their_hashes_only_where_leaves_hold_them_and_the_spec_says_so() -> None:
+    assert _place_of(SMT_SPEC, b"key") == sha256(b"key").digest()
+    assert _place_of(replace(SMT_SPEC, prehash_key_before_comparison=False), b"key") == b"key"
+    assert _place_of(replace(IAVL_SPEC, prehash_key_before_comparison=True), b"key") == b"key"
+
+
+def test_a_branch_beside_the_edge_of_a_sparse_tree_must_be_empty() -> None:
+    low, middle, high = _smt_keys()
+    leaves = {key: _leaf(SMT_SPEC, key, b"1") for key in (low, middle, high)}
+    root = sha256(b"\x01" + leaves[low] + leaves[middle]).digest()
+    proof = absent(None, _exist(SMT_SPEC, middle, b"1", [(b"\x01" + leaves[low], b"")]))
+    with pytest.raises(errors.NotNeighbours):
+        verify_non_membership(SMT_SPEC, root, encode(proof), low)
+
+    root = sha256(b"\x01" + leaves[middle] + leaves[high]).digest()
+    proof = absent(_exist(SMT_SPEC, middle, b"1", [(b"\x01", leaves[high])]), None)
+    with pytest.raises(errors.NotNeighbours):
+        verify_non_membership(SMT_SPEC, root, encode(proof), high)
 
 
 def test_empty_branches_are_at_the_edge_of_a_sparse_tree() -> None:

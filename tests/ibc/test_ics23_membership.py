@@ -1,17 +1,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from abci_app.multistore import hash_stores, prove_store
 from abci_app.trie import Trie
 from ibc import errors
-from ibc.ics23 import verify_membership
+from ibc.ics23 import DEFAULT_MAX_DEPTH, _read_varint, verify_membership
 from ibc.proof_spec import IAVL_SPEC, TENDERMINT_SPEC
+from ibc.protowire import encode_uvarint
 from tests.support.ibc import encode
 from wire.cosmos.ics23.v1 import proofs_pb2
 
@@ -117,7 +119,8 @@ def test_batch_and_compressed_proofs_are_refused(proof: proofs_pb2.CommitmentPro
     "proof", [TRIE.prove(b"key 07a"), proofs_pb2.CommitmentProof()], ids=["absence", "nothing"]
 )
 def test_only_a_proof_of_existence_shows_existence(proof: proofs_pb2.CommitmentProof) -> None:
-    with pytest.raises(errors.WrongProofKind):
+    kind = "nonexist" if proof.HasField("nonexist") else "an empty proof"
+    with pytest.raises(errors.WrongProofKind, match=f"^expected a proof of existence, got {kind} "):
         verify(proof)
 
 
@@ -155,6 +158,53 @@ def test_a_leaf_must_hash_as_the_spec_says(mutate: Callable[[proofs_pb2.Existenc
         verify(proof)
 
 
+def test_an_iavl_leaf_has_no_height_whatever_the_leaf_prefix_is() -> None:
+    proof = make_proof()
+    proof.exist.leaf.prefix = b"\x02\x02\x02"
+    with pytest.raises(
+        errors.LeafMismatch, match="expected an IAVL leaf of height 0 and size 1, got prefix 020202"
+    ):
+        verify_membership(replace(IAVL_SPEC, leaf_prefix=b"\x02"), TRIE.root(), encode(proof), KEY, VALUE)
+
+
+def test_a_leaf_holds_the_value_itself_where_the_spec_says_so() -> None:
+    spec = replace(IAVL_SPEC, prehash_value=False)
+    leaf = proofs_pb2.LeafOp(hash=proofs_pb2.SHA256, length=proofs_pb2.VAR_PROTO, prefix=b"\x00")
+    proof = encode(
+        proofs_pb2.CommitmentProof(exist=proofs_pb2.ExistenceProof(key=b"key", value=b"value", leaf=leaf))
+    )
+    verify_membership(spec, sha256(b"\x00\x03key\x05value").digest(), proof, b"key", b"value")
+
+
+def _zigzag(number: int) -> bytes:
+    return encode_uvarint(number << 1)
+
+
+@given(st.integers(0, (1 << 63) - 1), st.binary(max_size=3), st.binary(max_size=3))
+@example((1 << 63) - 1, b"", b"")
+@example(1 << 62, b"", b"")
+def test_a_varint_of_an_iavl_prefix_is_read_wherever_it_stands(
+    number: int, before: bytes, after: bytes
+) -> None:
+    end = len(before) + len(_zigzag(number))
+    assert _read_varint(before + _zigzag(number) + after, len(before)) == (number, end)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"\x80", id="cut off"),
+        pytest.param(b"\x80\x00", id="padded"),
+        pytest.param(b"\x81\x01", id="negative"),
+        pytest.param(_zigzag(1 << 63), id="too large"),
+        pytest.param(b"\x80" * 10 + b"\x01", id="too long"),
+    ],
+)
+def test_a_varint_that_no_tree_writes_is_not_read(data: bytes) -> None:
+    assert _read_varint(data, 0) is None
+
+
 def _edit_inner(
     place: int, edit: Callable[[bytes, bytes], tuple[bytes, bytes]]
 ) -> proofs_pb2.CommitmentProof:
@@ -182,6 +232,12 @@ def _edit_inner(
 )
 def test_an_inner_node_must_be_one_of_the_spec(proof: proofs_pb2.CommitmentProof) -> None:
     with pytest.raises(errors.InnerMismatch):
+        verify(proof)
+
+
+def test_the_rest_of_an_iavl_prefix_is_the_length_of_a_hash_or_a_child_more() -> None:
+    proof = _edit_inner(0, lambda prefix, suffix: (prefix[:3] + b"\x20" + prefix[3:], suffix))
+    with pytest.raises(errors.InnerMismatch, match="expected 1 or 34 bytes after the IAVL varints, got 35 "):
         verify(proof)
 
 
@@ -226,6 +282,24 @@ def test_at_most_128_inner_nodes_are_followed() -> None:
     proof.exist.path.extend([proof.exist.path[0]] * 125)
     with pytest.raises(errors.DepthOutOfRange):
         verify(proof)
+
+
+def test_a_spec_may_bound_the_depth() -> None:
+    depth = len(make_proof().exist.path)
+    verify_membership(replace(IAVL_SPEC, max_depth=depth), TRIE.root(), encode(make_proof()), KEY, VALUE)
+    with pytest.raises(errors.DepthOutOfRange):
+        verify_membership(
+            replace(IAVL_SPEC, max_depth=depth - 1), TRIE.root(), encode(make_proof()), KEY, VALUE
+        )
+
+
+@pytest.mark.parametrize("nodes", [DEFAULT_MAX_DEPTH, DEFAULT_MAX_DEPTH + 1])
+def test_the_bound_of_128_inner_nodes_can_be_reached(nodes: int) -> None:
+    proof = make_store_proof()
+    node = proofs_pb2.InnerOp(hash=proofs_pb2.SHA256, prefix=b"\x01", suffix=bytes(32))
+    proof.exist.path.extend([node] * (nodes - len(proof.exist.path)))
+    with pytest.raises(errors.RootMismatch if nodes == 128 else errors.DepthOutOfRange):
+        verify_store(proof)
 
 
 def test_a_spec_may_ask_for_a_depth() -> None:

@@ -34,6 +34,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+class RecordingCache(VerificationCache):
+    """Says what was looked up, and what was remembered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[bytes] = []
+        self.verdicts: list[bool] = []
+
+    def get(self, digest: bytes) -> bool | None:
+        self.asked.append(digest)
+        return super().get(digest)
+
+    def put(self, digest: bytes, *, verdict: bool) -> None:
+        self.verdicts.append(verdict)
+        super().put(digest, verdict=verdict)
+
+
 # d. and e. times
 
 
@@ -116,6 +133,35 @@ def test_exactly_the_trust_level_is_not_enough() -> None:
 def test_trusted_power_is_counted_as_it_was_trusted() -> None:
     """A trusted validator whose own new set gives it more power does not count for more."""
     assert isinstance(change_validators(1, power=1_000).check(), NotEnoughTrust)
+
+
+def strong_newcomer() -> Case:
+    """From height 3 on one more validator alone has the quorum of the new set, and stands first in it."""
+    chain = SimulatedChain()
+    chain.add_block()
+    chain.add_block(successors=make_members({9: 1_000, 0: 10, 1: 10, 2: 10, 3: 10}))
+    chain.add_blocks(3)
+    return Case(chain=chain, height=4)
+
+
+def test_a_forged_vote_of_a_trusted_validator_makes_no_trust() -> None:
+    """Who has a quorum of its own, as a set has that somebody made up, leaves nothing else to verify the votes."""
+    case = strong_newcomer()
+    assert isinstance(case.check(), Verified)
+    for place in range(1, 5):
+        case.commit.signatures[place].signature = bytes(64)
+    case.refused(errors.InvalidVote)
+
+
+def test_every_verified_vote_is_remembered() -> None:
+    """Two votes make the trust, and another one the quorum."""
+    case = strong_newcomer()
+    cache = RecordingCache()
+    for times in (1, 2):
+        verdict = verify_update(case.trusted, case.header, case.options, case.now_ns, cache)
+        assert isinstance(verdict, Verified)
+        assert (len(cache.asked), cache.verdicts) == (3 * times, [True, True, True])
+    assert cache.asked[:3] == cache.asked[3:]
 
 
 def test_two_votes_of_one_trusted_validator_are_refused() -> None:
