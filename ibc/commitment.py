@@ -43,7 +43,7 @@ def verify_chained_membership(
       IbcError: the proof is malformed, breaks a rule, or is about something else.
 
     """
-    proofs = _decode_chain(specs, root, merkle_proof_bytes, path)
+    proofs = _decode_chain(specs, merkle_proof_bytes, path)
     if not value:
         raise EmptyKeyOrValue("expected a value, got an empty one")
     _verify_from(0, specs, root, proofs, path, value)
@@ -58,13 +58,13 @@ def verify_chained_non_membership(
       IbcError: the proof is malformed, breaks a rule, or is about something else.
 
     """
-    proofs = _decode_chain(specs, root, merkle_proof_bytes, path)
+    proofs = _decode_chain(specs, merkle_proof_bytes, path)
     subroot = absence_root(specs[0], require_absence(proofs[0]), path[-1])
     _verify_from(1, specs, root, proofs, path, subroot)
 
 
 def _decode_chain(
-    specs: Sequence[ProofSpec], root: bytes, data: bytes, path: Sequence[bytes]
+    specs: Sequence[ProofSpec], data: bytes, path: Sequence[bytes]
 ) -> Sequence[proofs_pb2.CommitmentProof]:
     try:
         proofs = decode_canonical(commitment_pb2.MerkleProof, data).proofs
@@ -74,8 +74,6 @@ def _decode_chain(
         raise ProofCountMismatch(
             f"expected a proof and a key for each of {len(specs)} trees, got {len(proofs)} proofs and {len(path)} keys"
         )
-    if not root:
-        raise RootMismatch("expected a root to prove against, got an empty one")
     return proofs
 
 

@@ -11,6 +11,7 @@ from ibc.packet import ERROR_ACK
 from ibc.ports import HUB_PORT
 from ibc.results import RelayResult
 from ibc.state import get_commitment
+from tests.support.ibc import SECOND_NS
 from tests.support.ibc_link import Link, RecordingApp
 from wire.ibc.core.channel.v2 import packet_pb2
 
@@ -112,6 +113,34 @@ def test_a_packet_is_not_taken_back_before_its_timeout() -> None:
         link.time_out(link.timeout_message(link.send()))
 
 
+@pytest.mark.parametrize(("early_ns", "is_over"), [(0, True), (1, False)])
+def test_a_packet_is_taken_back_from_the_second_of_its_timeout_on(*, early_ns: int, is_over: bool) -> None:
+    link = Link()
+    packet = link.send(after_s=30)
+    link.pass_time(30)
+    link.shard.sim.time_ns = (packet.timeout_timestamp - 1) * SECOND_NS - early_ns
+    msg = link.timeout_message(packet)
+    assert (
+        link.shard.sim.trusted_state(link.shard.sim.height).time_ns
+        == packet.timeout_timestamp * SECOND_NS - early_ns
+    )
+    if is_over:
+        assert link.time_out(msg) is RelayResult.SUCCESS
+    else:
+        with pytest.raises(errors.TimeoutNotReached):
+            link.time_out(msg)
+
+
+def test_a_packet_to_another_client_is_not_taken_back() -> None:
+    link = Link()
+    packet = link.send(after_s=30)
+    link.pass_time(40)
+    msg = link.timeout_message(packet)
+    msg.packet.destination_client = "07-tendermint-9"
+    with pytest.raises(errors.CounterpartyMismatch):
+        link.time_out(msg)
+
+
 def test_a_packet_that_was_received_is_not_taken_back() -> None:
     link = Link()
     packet = received(link)
@@ -162,6 +191,42 @@ def test_a_packet_to_no_port_of_ours_is_neither_answered_nor_taken_back() -> Non
     ack = link.ack_message(received(link))
     with pytest.raises(errors.UnknownPort):
         handle_acknowledgement(link.hub.ctx, link.hub.state, ack, ports={})
+
+
+class Witness(RecordingApp):
+    """An application that remembers what it was given beside the payload."""
+
+    given: tuple[HostContext, HostState, packet_pb2.Packet] | None = None
+
+    def on_ack(
+        self,
+        ctx: HostContext,
+        state: HostState,
+        packet: packet_pb2.Packet,
+        payload: packet_pb2.Payload,
+        ack: bytes,
+    ) -> None:
+        self.given = (ctx, state, packet)
+
+    def on_timeout(
+        self, ctx: HostContext, state: HostState, packet: packet_pb2.Packet, payload: packet_pb2.Payload
+    ) -> None:
+        self.given = (ctx, state, packet)
+
+
+def test_an_application_is_given_the_block_the_state_and_the_packet_that_ends() -> None:
+    link, app = Link(), Witness()
+    packet = received(link)
+    msg, ctx = link.ack_message(packet), link.hub.ctx
+    handle_acknowledgement(ctx, link.hub.state, msg, ports={HUB_PORT: app})
+    assert app.given == (ctx, link.hub.state, packet)
+
+    link, app = Link(), Witness()
+    packet = link.send(after_s=30)
+    link.pass_time(40)
+    timeout, ctx = link.timeout_message(packet), link.hub.ctx
+    handle_timeout(ctx, link.hub.state, timeout, ports={HUB_PORT: app})
+    assert app.given == (ctx, link.hub.state, packet)
 
 
 def test_an_application_never_sees_its_packet_open_when_it_ends() -> None:

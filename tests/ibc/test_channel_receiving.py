@@ -101,6 +101,8 @@ def test_a_packet_is_received_and_answered() -> None:
     packet = link.send(b"one", b"two")
     assert link.recv(link.recv_message(packet)) is RelayResult.SUCCESS
     assert link.shard_app.received == [b"one", b"two"]
+    assert link.shard.state.get(BULK, b"app/one") == link.shard.state.get(BULK, b"app/two") == b"received"
+    assert link.shard_app.packets == [packet, packet]
     assert has_receipt(link.shard.state, link.shard_client, 1)
     ack = get_acknowledgement(link.shard.state, link.shard_client, 1)
     assert ack is not None
@@ -149,8 +151,16 @@ def test_a_refused_payload_leaves_only_the_error_acknowledgement() -> None:
     assert has_receipt(link.shard.state, link.shard_client, 1)
     names = [event.kind for event in link.shard.events]
     assert "app_received" not in names
+    assert "recv_packet" in names
     refusal = dict(next(event.attributes for event in link.shard.events if event.kind == "payload_refused"))
-    assert (refusal["codespace"], refusal["code"], refusal["port"]) == ("ibc", "77", "fl.shard")
+    assert refusal == {
+        "packet_source_client": link.hub_client,
+        "packet_dest_client": link.shard_client,
+        "packet_sequence": "1",
+        "port": "fl.shard",
+        "codespace": "ibc",
+        "code": "77",
+    }
 
 
 def test_a_payload_for_an_unknown_port_is_refused_with_the_error_acknowledgement() -> None:

@@ -13,7 +13,10 @@ from ibc.client_state import (
     pack_client_state,
 )
 from ibc.clients import (
+    MAX_PREFIX_BYTES,
+    MAX_PREFIX_ELEMENTS,
     ClientStatus,
+    check_register_counterparty,
     handle_create_client,
     handle_register_counterparty,
 )
@@ -193,3 +196,28 @@ def test_a_stored_client_keeps_all_it_was_created_with() -> None:
     assert client.trust == following.other.options()
     again = client_state_from_wire(tendermint_pb2.ClientState.FromString(pack_client_state(client).value))
     assert replace(again, upgrade_path=()) == client
+
+
+@pytest.mark.parametrize("prefix", [[b"x"], [b""] * MAX_PREFIX_ELEMENTS, [b"x" * MAX_PREFIX_BYTES]])
+def test_a_prefix_may_reach_its_bounds(prefix: list[bytes]) -> None:
+    check_register_counterparty(
+        client_v2_tx_pb2.MsgRegisterCounterparty(
+            client_id="07-tendermint-0",
+            counterparty_client_id="07-tendermint-1",
+            counterparty_merkle_prefix=prefix,
+        )
+    )
+
+
+@pytest.mark.parametrize("prefix", [[], [b""] * (MAX_PREFIX_ELEMENTS + 1), [b"x" * (MAX_PREFIX_BYTES + 1)]])
+def test_a_prefix_out_of_bounds_is_refused(prefix: list[bytes]) -> None:
+    with pytest.raises(
+        errors.InvalidCounterparty, match="expected 1 to 32 prefix elements of at most 128 bytes, got"
+    ):
+        check_register_counterparty(
+            client_v2_tx_pb2.MsgRegisterCounterparty(
+                client_id="07-tendermint-0",
+                counterparty_client_id="07-tendermint-1",
+                counterparty_merkle_prefix=prefix,
+            )
+        )

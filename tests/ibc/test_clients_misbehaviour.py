@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from abci_app.context import Event
 from ibc import errors
 from ibc.client_state import FROZEN
 from ibc.client_updates import handle_update_client
@@ -38,7 +39,10 @@ def test_a_fork_freezes_the_client() -> None:
     assert show(following, fork(following)) is RelayResult.SUCCESS
     assert following.status() is ClientStatus.FROZEN
     assert require_client(following.host.state, CLIENT).frozen_height == FROZEN
-    assert [event.kind for event in following.host.events[-2:]] == ["client_misbehaviour", "message"]
+    assert following.host.events[-2:] == [
+        Event("client_misbehaviour", (("client_id", CLIENT), ("client_type", "07-tendermint"))),
+        Event("message", (("module", "ibc_client"),)),
+    ]
     assert following.client_heights == [1]
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from abci_app.context import Event
 from ibc import errors
 from ibc.client_state import make_client_state, pack_client_state, pack_consensus_state
 from ibc.clients import ClientStatus, handle_create_client
@@ -87,7 +88,15 @@ def test_a_frozen_client_goes_on_from_its_substitute() -> None:
     client = require_client(recovery.host.state, CLIENT)
     assert (client.frozen_height, client.latest_height.height) == (ZERO_HEIGHT, 10)
     assert recovery.following.status() is ClientStatus.ACTIVE
-    assert [event.kind for event in recovery.host.events[-2:]] == ["recover_client", "message"]
+    names = (
+        ("subject_client_id", CLIENT),
+        ("substitute_client_id", SUBSTITUTE),
+        ("client_type", "07-tendermint"),
+    )
+    assert recovery.host.events[-2:] == [
+        Event("recover_client", names),
+        Event("message", (("module", "ibc_client"),)),
+    ]
     recovery.other.add_block()
     assert recovery.following.update(10, 11) is RelayResult.SUCCESS
 
@@ -222,7 +231,15 @@ def test_a_forged_height_far_ahead_does_not_stand_in_the_way() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["chain id", "trust level", "clock drift", "unbonding period", "proof specs", "upgrade path"]
+    "name",
+    [
+        "chain id",
+        "trust level",
+        "clock drift in ns",
+        "unbonding period in ns",
+        "list of proof specs",
+        "upgrade path",
+    ],
 )
 def test_a_substitute_with_other_parameters_is_refused(name: str) -> None:
     recovery = Recovery()
@@ -231,13 +248,13 @@ def test_a_substitute_with_other_parameters_is_refused(name: str) -> None:
     changed = {
         "chain id": replace(client, trust=replace(trust, chain_id="another-4")),
         "trust level": replace(client, trust=replace(trust, trust_level=Fraction(1, 2))),
-        "clock drift": replace(client, trust=replace(trust, max_clock_drift_ns=SECOND_NS)),
-        "unbonding period": replace(client, unbonding_period_ns=22 * DAY_NS),
-        "proof specs": replace(client, proof_specs=(TENDERMINT_SPEC,)),
+        "clock drift in ns": replace(client, trust=replace(trust, max_clock_drift_ns=SECOND_NS)),
+        "unbonding period in ns": replace(client, unbonding_period_ns=22 * DAY_NS),
+        "list of proof specs": replace(client, proof_specs=(TENDERMINT_SPEC,)),
         "upgrade path": replace(client, upgrade_path=("upgrade",)),
     }
     recovery.edit(SUBSTITUTE, changed[name])
-    with pytest.raises(errors.SubstituteMismatch, match=name):
+    with pytest.raises(errors.SubstituteMismatch, match=f"^expected the {name} "):
         recover(recovery.host)
 
 

@@ -33,14 +33,26 @@ def test_a_single_tree_has_a_path_of_one_key() -> None:
     verify_chained_membership([IAVL_SPEC], TRIE.root(), chain_proofs(TRIE.prove(b"key 3")), path, b"value 3")
 
 
+def test_an_absence_in_a_single_tree_is_shown() -> None:
+    proof = chain_proofs(TRIE.prove(b"key 2"))
+    verify_chained_non_membership([IAVL_SPEC], TRIE.root(), proof, (b"key 2",))
+
+
 def test_the_key_is_appended_to_the_last_element_of_the_prefix() -> None:
     assert build_merkle_path([b"provable", b""], b"key") == (b"provable", b"key")
     assert build_merkle_path([b"a", b"b/"], b"key") == (b"a", b"b/key")
 
 
 def test_a_prefix_without_elements_is_refused() -> None:
-    with pytest.raises(errors.ProofCountMismatch):
+    expected = "expected a Merkle prefix of at least one element, got none"
+    with pytest.raises(errors.ProofCountMismatch, match=expected):
         build_merkle_path([], b"key")
+
+
+def test_nothing_is_shown_in_no_tree() -> None:
+    """Else the value itself would pass for the root."""
+    with pytest.raises(errors.ProofCountMismatch):
+        verify_chained_membership([], b"root", chain_proofs(), (), b"root")
 
 
 @pytest.mark.parametrize(
@@ -59,6 +71,13 @@ def test_another_path_or_value_is_refused(
 ) -> None:
     with pytest.raises(expected):
         verify_chained_membership(DEFAULT_SPECS, ROOT, PROOF, path, value)
+
+
+@pytest.mark.parametrize("root", [b"", bytes(32), TRIE.root()])
+def test_another_root_shows_no_absence(root: bytes) -> None:
+    proof = chain_proofs(TRIE.prove(b"key 2"), OUTER)
+    with pytest.raises(errors.RootMismatch):
+        verify_chained_non_membership(DEFAULT_SPECS, root, proof, (b"provable", b"key 2"))
 
 
 @pytest.mark.parametrize("root", [b"", bytes(32), TRIE.root()])

@@ -45,6 +45,10 @@ def test_events_have_the_names_and_attributes_of_ibc_go() -> None:
     ]
     assert attributes["packet_source_client"] == link.hub_client
     assert attributes["packet_sequence"] == "1"
+    assert attributes["packet_dest_client"] == link.shard_client
+    assert attributes["packet_timeout_timestamp"] == str(
+        packets_from_events([sent])[0].packet.timeout_timestamp
+    )
     following = events[events.index(sent) + 1]
     assert following == Event("message", (("module", "ibc_channelv2"),))
 
@@ -74,3 +78,11 @@ def test_other_events_are_passed_over() -> None:
 def test_a_malformed_packet_event_is_refused(attributes: tuple[tuple[str, str], ...]) -> None:
     with pytest.raises(MalformedEvent):
         packets_from_events([Event("write_acknowledgement", attributes)])
+
+
+def test_a_refusal_shows_only_the_start_of_a_text() -> None:
+    event = Event("send_packet", (("encoded_packet_hex", "x" * 65),))
+    with pytest.raises(MalformedEvent) as refused:
+        packets_from_events([event])
+    expected = f"expected encoded_packet_hex of send_packet in hexadecimal, got {'x' * 64!r}"
+    assert refused.value.message == expected

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from ibc.errors import InvalidIdentifier
@@ -14,8 +16,13 @@ from ibc.identifiers import (
 )
 from wire.ibc.core.client.v1 import client_pb2
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-@pytest.mark.parametrize("client_id", ["07-tendermint-0", "a-bc-1", "client_x-18446744073709551615"])
+
+@pytest.mark.parametrize(
+    "client_id", ["07-tendermint-0", "a-bc-1", "ab-1", "x" * 62 + "-1", "client_x-18446744073709551615"]
+)
 def test_client_ids_end_in_a_number(client_id: str) -> None:
     check_client_id(client_id)
 
@@ -95,3 +102,29 @@ def test_heights_are_ordered_by_revision_first() -> None:
 def test_a_height_survives_the_wire_and_a_missing_one_is_zero() -> None:
     assert height_from_wire(height_to_wire(Height(3, 9))) == Height(3, 9)
     assert height_from_wire(client_pb2.Height()) == Height(0, 0)
+
+
+@pytest.mark.parametrize(
+    ("check", "kind"),
+    [
+        (check_client_id, "client id of 4 to 64"),
+        (check_packet_client_id, "client id of 8 to 64"),
+        (check_port, "port of 2 to 128"),
+    ],
+)
+def test_a_refusal_says_what_was_expected(check: Callable[[str], None], kind: str) -> None:
+    with pytest.raises(InvalidIdentifier) as refused:
+        check("\u00e9" * 129)
+    shown = "\u00e9" * 128
+    expected = f"expected a {kind} letters, digits and ._+-#[]<>, got {shown!r}"
+    assert refused.value.message == expected
+    with pytest.raises(
+        InvalidIdentifier, match=r"^expected a client id of the form name-number, got 'tendermint' "
+    ):
+        check_client_id("tendermint")
+
+
+def test_a_revision_that_is_refused_is_shown_in_part() -> None:
+    with pytest.raises(InvalidIdentifier) as refused:
+        parse_revision("hub-" + "9" * 65)
+    assert refused.value.message == f"expected a revision of at most 64 bits, got {'9' * 64}"

@@ -14,8 +14,10 @@ from tests.support.ibc import (
     SECOND_NS,
     TRUSTING_PERIOD_NS,
     SimulatedChain,
+    absent_slot,
     make_members,
 )
+from tests.support.ibc_case import RecordingCache
 from wire.tendermint.types import types_pb2, validator_pb2
 
 if TYPE_CHECKING:
@@ -205,6 +207,31 @@ def test_a_vote_that_does_not_verify_here_can_be_left_out() -> None:
     slot = cleaned.signed_header.commit.signatures[0]
     assert slot.block_id_flag == validator_pb2.BLOCK_ID_FLAG_ABSENT
     assert block.signed_header.commit.signatures[0].signature == bytes(64)
+
+
+def test_a_vote_is_left_out_as_cometbft_writes_an_absent_one() -> None:
+    assert light.absent_slot() == absent_slot()
+
+
+def test_a_vote_after_an_absent_one_is_looked_at() -> None:
+    chain = steady_chain(3)
+    block = chain.light_block(2)
+    block.signed_header.commit.signatures[0].CopyFrom(absent_slot())
+    block.signed_header.commit.signatures[1].signature = bytes(64)
+    cleaned = without_unverifiable_votes(block, chain.chain_id)
+    assert list(cleaned.signed_header.commit.signatures[:2]) == [absent_slot(), absent_slot()]
+    assert cleaned.signed_header.commit.signatures[2] == block.signed_header.commit.signatures[2]
+
+
+def test_verdicts_on_votes_are_remembered() -> None:
+    chain = steady_chain(3)
+    block = chain.light_block(2)
+    cache = RecordingCache()
+    without_unverifiable_votes(block, chain.chain_id, cache)
+    assert cache.verdicts == [True] * 4
+    cache = RecordingCache()
+    trust_light_block(block, block.signed_header.commit.block_id.hash, chain.chain_id, cache)
+    assert cache.verdicts == [True] * 3
 
 
 def test_a_good_commit_stays_as_it_is() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,13 +12,18 @@ from hypothesis import strategies as st
 from ibc import errors
 from ibc.identifiers import Height
 from ibc.keys import (
+    AUTHORITY_KEY,
+    NEXT_CLIENT_KEY,
     client_state_key,
     consensus_state_key,
+    counterparty_key,
     height_key,
+    next_sequence_key,
     packet_ack_key,
     packet_commitment_key,
     packet_receipt_key,
     pending_packet_key,
+    written_ack_key,
 )
 from ibc.packet import (
     ERROR_ACK,
@@ -73,6 +79,32 @@ def test_acknowledgements_commit_to_the_known_values() -> None:
     assert commit_acknowledgement(make_ack(ERROR_ACK)).hex() == failure
 
 
+def _digest(data: bytes) -> bytes:
+    return sha256(data).digest()
+
+
+def test_payloads_and_elements_are_committed_to_one_after_the_other() -> None:
+    packet = make_packet()
+    packet.payloads.append(
+        packet_pb2.Payload(source_port="a", destination_port="b", version="c", encoding="d", value=b"e")
+    )
+    payloads = b"".join(
+        _digest(
+            _digest(item.source_port.encode())
+            + _digest(item.destination_port.encode())
+            + _digest(item.version.encode())
+            + _digest(item.encoding.encode())
+            + _digest(item.value)
+        )
+        for item in packet.payloads
+    )
+    timeout = packet.timeout_timestamp.to_bytes(8, "big")
+    client = packet.destination_client.encode()
+    expected = _digest(b"\x02" + _digest(client) + _digest(timeout) + _digest(payloads))
+    assert commit_packet(packet) == expected
+    assert commit_acknowledgement(make_ack(b"a", b"b")) == _digest(b"\x02" + _digest(b"a") + _digest(b"b"))
+
+
 def test_keys_are_those_of_the_protocol() -> None:
     assert packet_commitment_key("channel-0", 1).hex() == "6368616e6e656c2d30010000000000000001"
     assert packet_receipt_key("channel-0", 1).hex() == "6368616e6e656c2d30020000000000000001"
@@ -80,6 +112,15 @@ def test_keys_are_those_of_the_protocol() -> None:
     assert client_state_key("07-tendermint-4") == b"clients/07-tendermint-4/clientState"
     expected = b"clients/07-tendermint-4/consensusStates/3-77"
     assert consensus_state_key("07-tendermint-4", Height(3, 77)) == expected
+
+
+def test_what_a_relayer_asks_for_stands_under_keys_of_its_own() -> None:
+    assert pending_packet_key("07-tendermint-4", 258) == b"ibc/packet/07-tendermint-4/" + b"\0\0\0\0\0\0\1\2"
+    assert written_ack_key("07-tendermint-4", 258) == b"ibc/ack/07-tendermint-4/" + b"\0\0\0\0\0\0\1\2"
+    assert counterparty_key("07-tendermint-4") == b"ibc/counterparty/07-tendermint-4"
+    assert next_sequence_key("07-tendermint-4") == b"ibc/next-sequence/07-tendermint-4"
+    assert height_key("07-tendermint-4", 258) == b"ibc/height/07-tendermint-4/0000000000000102"
+    assert (AUTHORITY_KEY, NEXT_CLIENT_KEY) == (b"ibc/authority", b"ibc/next-client")
 
 
 def test_keys_of_the_index_are_in_the_order_of_heights_and_sequences() -> None:
@@ -156,6 +197,31 @@ def test_a_malformed_packet_is_refused(
     mutate(packet)
     with pytest.raises(expected):
         check_packet(packet)
+
+
+@pytest.mark.parametrize("name", ["version", "encoding"])
+def test_a_label_that_is_refused_is_named_and_shown_in_part(name: str) -> None:
+    packet = make_packet()
+    setattr(packet.payloads[0], name, "x" * 128)
+    check_packet(packet)
+    setattr(packet.payloads[0], name, "x" * 129)
+    with pytest.raises(errors.InvalidPacket) as refused:
+        check_packet(packet)
+    expected = f"expected a payload {name} of printable characters, got {'x' * 128!r}"
+    assert refused.value.message == expected
+
+
+def test_there_may_be_as_many_payloads_and_elements_as_the_bounds_say() -> None:
+    packet = make_packet()
+    packet.payloads.extend([packet.payloads[0]] * (MAX_PAYLOADS - 1))
+    check_packet(packet)
+    check_acknowledgement(make_ack(bytes(MAX_ACK_BYTES - 1), b"x"), 2)
+    with pytest.raises(
+        errors.InvalidAcknowledgement, match=f"at most {MAX_ACK_BYTES} bytes, got {MAX_ACK_BYTES + 1} "
+    ):
+        check_acknowledgement(make_ack(bytes(MAX_ACK_BYTES), b"x"), 2)
+    with pytest.raises(errors.InvalidAcknowledgement, match="expected elements that are not empty, got 0 "):
+        check_acknowledgement(make_ack(), 0)
 
 
 def test_payloads_are_bounded_together() -> None:

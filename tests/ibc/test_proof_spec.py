@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,6 +30,21 @@ def test_only_iavl_prefixes_hold_height_size_and_version() -> None:
     assert IAVL_SPEC.has_iavl_nodes
     assert not TENDERMINT_SPEC.has_iavl_nodes
     assert not SMT_SPEC.has_iavl_nodes
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(IAVL_SPEC, prehash_key=True),
+        replace(IAVL_SPEC, prehash_value=False),
+        replace(IAVL_SPEC, length_prefix=False),
+        replace(IAVL_SPEC, child_size=34),
+        replace(IAVL_SPEC, min_prefix=5),
+        replace(IAVL_SPEC, max_prefix=13),
+    ],
+)
+def test_a_spec_that_differs_from_iavls_in_one_thing_is_another(other: ProofSpec) -> None:
+    assert not other.has_iavl_nodes
 
 
 def _leaf(name: str, value: object) -> Callable[[proofs_pb2.ProofSpec], None]:

@@ -18,8 +18,9 @@ from ibc.query import (
     list_packet_statuses,
     list_pending_packets,
 )
-from ibc.state import put_client, require_client
-from tests.support.ibc import TRUSTING_PERIOD_NS
+from ibc.state import delete_consensus_state, last_sequence, put_client, require_client
+from tests.support.ibc import TRUSTING_PERIOD_NS, SimulatedChain
+from tests.support.ibc_host import HostChain
 from tests.support.ibc_link import Link, pending_sequences
 from wire.gradchain.ibc.v1 import query_pb2
 from wire.ibc.core.channel.v2 import packet_pb2
@@ -150,6 +151,27 @@ def test_all_clients_are_listed_in_order() -> None:
     assert listed[-1].counterparty_client_id == ""
 
 
+def test_a_chain_without_clients_lists_none() -> None:
+    host = HostChain(SimulatedChain("hub-1"))
+    assert list_clients(host.state, host.ctx.time_ns) == query_pb2.ListClientsResponse()
+
+
+def test_a_client_that_knows_nothing_is_described_without_time() -> None:
+    link = Link()
+    latest = require_client(link.hub.state, link.hub_client).latest_height
+    delete_consensus_state(link.hub.state, link.hub_client, latest)
+    request = query_pb2.GetClientRequest(client_id=link.hub_client)
+    described = get_client(link.hub.state, request, link.hub.ctx.time_ns).client
+    assert (described.latest_time_ns, described.status) == (0, query_pb2.CLIENT_STATUS_EXPIRED)
+
+
+def test_a_client_that_has_sent_nothing_has_no_last_sequence() -> None:
+    link = Link()
+    assert last_sequence(link.hub.state, link.hub_client) == 0
+    link.send()
+    assert last_sequence(link.hub.state, link.hub_client) == 1
+
+
 def test_an_unknown_client_is_reported() -> None:
     link = Link()
     with pytest.raises(errors.ClientNotFound):
@@ -192,6 +214,7 @@ def test_the_highest_known_height_below_another_is_found() -> None:
     assert below(Height(2, second.height + 5)) == (second.height, states[second.height])
     assert below(second) == (first.height, states[first.height])
     assert below(Height(0, 0)) == (first.height, states[first.height])
-    for unknown in (first, Height(3, second.height + 5)):
-        with pytest.raises(errors.ConsensusStateNotFound):
-            below(unknown)
+    with pytest.raises(errors.ConsensusStateNotFound, match=f"to know a height below {first}, got none"):
+        below(first)
+    with pytest.raises(errors.ConsensusStateNotFound):
+        below(Height(3, second.height + 5))

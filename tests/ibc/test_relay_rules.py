@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from ibc import errors
 from ibc.identifiers import Height, height_to_wire
-from ibc.relay_rules import check_not_redundant, check_updates_needed, is_redundant
-from ibc.state import require_client
+from ibc.relay_rules import (
+    _check_needed_by_itself,
+    check_not_redundant,
+    check_updates_needed,
+    is_redundant,
+)
+from ibc.state import require_client, require_consensus_state
 from ibc.times import time_to_wire
 from tests.support.ibc import SECOND_NS, TRUSTING_PERIOD_NS, make_members, sign_header
 from tests.support.ibc_evidence import fork_block
@@ -106,6 +112,24 @@ def test_a_refresh_must_advance_the_client() -> None:
     shard.link.shard.sim.time_ns += TRUSTING_PERIOD_NS // 2
     with pytest.raises(errors.UnneededUpdate):
         shard.check(shard.update(shard.start + 3))
+
+
+@pytest.mark.parametrize("period_ns", [12, 13, 14, 15, 3 * ((1 << 60) + 1), 4 * ((1 << 60) + 1) - 1])
+@pytest.mark.parametrize(("older_ns", "further_ns", "is_due"), [(1, 0, True), (0, 0, False), (1, -1, False)])
+def test_a_refresh_is_due_after_a_third_of_the_period_and_advances_a_quarter(
+    period_ns: int, older_ns: int, further_ns: int, *, is_due: bool
+) -> None:
+    link = Link()
+    client = require_client(link.hub.state, link.hub_client)
+    client = replace(client, trust=replace(client.trust, trusting_period_ns=period_ns))
+    known = require_consensus_state(link.hub.state, link.hub_client, client.latest_height)
+    now_ns = known.time_ns + period_ns // 3 + older_ns
+    claimed = replace(known, height=known.height + 1, time_ns=known.time_ns + period_ns // 4 + further_ns)
+    if is_due:
+        _check_needed_by_itself(link.hub.state, now_ns, link.hub_client, client, claimed)
+    else:
+        with pytest.raises(errors.UnneededUpdate):
+            _check_needed_by_itself(link.hub.state, now_ns, link.hub_client, client, claimed)
 
 
 def test_an_update_that_freezes_the_client_is_needed() -> None:

@@ -27,28 +27,11 @@ from tests.support.ibc import (
     absent_slot,
     make_members,
 )
-from tests.support.ibc_case import Case, both_ways, skipping
+from tests.support.ibc_case import Case, RecordingCache, both_ways, skipping
 from tx.keys import verify_signature
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-
-class RecordingCache(VerificationCache):
-    """Says what was looked up, and what was remembered."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.asked: list[bytes] = []
-        self.verdicts: list[bool] = []
-
-    def get(self, digest: bytes) -> bool | None:
-        self.asked.append(digest)
-        return super().get(digest)
-
-    def put(self, digest: bytes, *, verdict: bool) -> None:
-        self.verdicts.append(verdict)
-        super().put(digest, verdict=verdict)
 
 
 # d. and e. times

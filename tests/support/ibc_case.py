@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from abci_app.context import VerificationCache
 from ibc.tendermint import (
     Invalid,
     NotEnoughTrust,
@@ -31,6 +32,23 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ibc import errors
+
+
+class RecordingCache(VerificationCache):
+    """Says what was looked up, and what was remembered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[bytes] = []
+        self.verdicts: list[bool] = []
+
+    def get(self, digest: bytes) -> bool | None:
+        self.asked.append(digest)
+        return super().get(digest)
+
+    def put(self, digest: bytes, *, verdict: bool) -> None:
+        self.verdicts.append(verdict)
+        super().put(digest, verdict=verdict)
 
 
 @dataclass

@@ -36,6 +36,9 @@ class RecordingApp:
     relayers: list[bytes] = field(default_factory=list)
     """Who brought each payload that was received."""
 
+    packets: list[packet_pb2.Packet] = field(default_factory=list)
+    """The packet of each payload that was received."""
+
     answers: list[tuple[bytes, bytes]] = field(default_factory=list)
     returned: list[bytes] = field(default_factory=list)
 
@@ -55,6 +58,7 @@ class RecordingApp:
             return b""
         self.received.append(payload.value)
         self.relayers.append(relayer)
+        self.packets.append(packet)
         return b"ack of " + payload.value
 
     def on_ack(
