@@ -1,23 +1,28 @@
 """Mutants of what stands outside of functions: limits, formats, names, defaults of fields.
 
-These are evaluated when a module is imported, so each mutant needs a fresh process, and mutmut does not make them.
+These are evaluated when a module is imported, so each mutant needs modules that are imported anew, and mutmut does not
+make them.
 The operators are mutmut's.  The tests are those that call a function which mentions the name that is defined, or a
-name that is defined with it.
+name that is defined with it, and those of files that mention it.
 """
 
 from __future__ import annotations
 
 import ast
 import difflib
+import importlib
 import json
 import os
-import subprocess
+import re
+import signal
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import libcst as cst
+import pytest
+from libcst import matchers
 from mutmut.mutation.file_mutation import create_mutations, deep_replace
 from mutmut.utils.format_utils import make_mutant_key
 
@@ -29,21 +34,15 @@ if TYPE_CHECKING:
 STATS: Final = Path("mutants/mutmut-stats.json")
 """Which tests call which function, and how long they take; mutmut writes it."""
 
-TIMEOUT_S: Final = 120.0
+TIMEOUT_S: Final = 120
 
-PYTEST: Final = (
-    sys.executable,
-    "-m",
-    "pytest",
-    "-x",
-    "-q",
-    "--no-header",
-    "--tb=no",
-    "-p",
-    "no:randomly",
-    "--hypothesis-profile=mutation",
-)
+PYTEST: Final = ("-x", "-q", "--no-header", "--tb=line", "-p", "no:randomly", "--hypothesis-profile=mutation")
+IMPORT_FAILED: Final = 99
 SELECTION: Final = ("tests/ibc",)
+
+
+# What `lift_properties` has added.
+LIFTED_PROPERTY: Final = matchers.Assign(value=matchers.Call(func=matchers.Name("property")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +79,7 @@ def run_constants(paths: Sequence[Path], *, again: bool) -> None:
     found = [mutant for mutant in known if mutant["file"] not in names]
     killed = [Mutant(**fields) for fields in known if again and fields["status"] == KILLED]
     tests = Coverage(Path(STATS), list(read_definitions(sorted(Path("ibc").glob("*.py")))))
-    # Without a change first: the tests must pass, and their bytecode be there.
-    if run_tests((), {}) != 0:
-        raise SystemExit("expected the tests to pass on the code as it is, got a failure")
+    preload()
     for path in paths:
         changes = list(list_changes(path))
         for number, change in enumerate(changes, 1):
@@ -100,13 +97,18 @@ def list_changes(path: Path) -> Iterator[Change]:
     module, mutations, _, _ = create_mutations(str(path), source)
     for statement in module.body:
         name = _defined_name(statement)
-        if not name or name == "__all__":
+        if not name:
             continue
         inside = {id(node) for node in _walk(statement)}
+        properties = {
+            id(node) for made in matchers.findall(statement, LIFTED_PROPERTY) for node in _walk(made)
+        }
         for mutation in mutations:
             if id(mutation.original_node) not in inside:
                 continue
             if isinstance(mutation.contained_by_top_level_function, cst.FunctionDef):
+                continue
+            if id(mutation.original_node) in properties:
                 continue
             changed = deep_replace(module, mutation.original_node, mutation.mutated_node)
             assert isinstance(changed, cst.Module)  # noqa: S101 - a statement was replaced, not the module
@@ -121,6 +123,8 @@ def _defined_name(statement: cst.CSTNode) -> str:
         if isinstance(first, cst.Assign):
             target = first.targets[0].target
         elif isinstance(first, cst.AnnAssign):
+            if matchers.matches(first.annotation.annotation, matchers.Name("TypeAlias")):
+                return ""
             target = first.target
         else:
             return ""
@@ -171,6 +175,7 @@ class Coverage:
         self._durations: dict[str, float] = values["duration_by_test"]
         self._tests: dict[str, list[str]] = values["tests_by_mangled_function_name"]
         self._definitions = definitions
+        self._words: dict[str, frozenset[str]] = {}
 
     def choose(self, name: str) -> list[str]:
         """Return the tests, the fastest first; all of them if it cannot be told."""
@@ -183,35 +188,67 @@ class Coverage:
                 break
             names |= more
         tests = {test for key in keys for test in self._tests.get(key, [])}
+        tests |= {test for test in self._durations if names & self._words_of(test.partition("::")[0])}
         return sorted(tests or self._durations, key=lambda test: self._durations[test])
+
+    def _words_of(self, file: str) -> frozenset[str]:
+        if file not in self._words:
+            self._words[file] = frozenset(re.findall(r"\w+", Path(file).read_text()))
+        return self._words[file]
 
 
 def try_change(change: Change, tests: Sequence[str]) -> Mutant:
     """Run tests on a change."""
     before, after = change.lines()
     stat = change.path.stat()
-    # Bytecode is found by the time and the size of its source: no other source of this second may pass for it.
+    # Bytecode is found by the time and the size of its source; this one differs in its time, and leaves none.
     change.path.write_text(change.mutated)
     try:
-        code = run_tests(tests, {"PYTHONDONTWRITEBYTECODE": "1"})
+        code = run_tests(tests)
     finally:
         change.path.write_text(change.source)
         os.utime(change.path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    # 2: the module could not be imported.
-    status = {-1: TIMED_OUT, 0: "survived", 1: KILLED, 2: KILLED}.get(code, f"pytest ended with {code}")
+    status = {-signal.SIGALRM: TIMED_OUT, 0: "survived", 1: KILLED, IMPORT_FAILED: KILLED}.get(
+        code, f"pytest ended with {code}"
+    )
     return Mutant(str(change.path), "", before, after, status, "")
 
 
-def run_tests(tests: Sequence[str], environment: dict[str, str]) -> int:
-    """Run tests, or all if none is named, and return pytest's exit code; -1 for a run without end."""
+def preload() -> None:
+    """Import what the tests need, see that they pass, and forget what depends on the code that is to change.
+
+    Generated messages stay: they cannot be registered twice.  So do the errors, which are not changed.
+    """
+    sys.path.insert(0, str(Path.cwd()))
+    if pytest.main([*PYTEST, *SELECTION]) != 0:
+        raise SystemExit("expected the tests to pass on the code as it is, got a failure")
+    sys.dont_write_bytecode = True
+    kept = ("ibc.errors", "abci_app.errors")
+    dropped = {
+        name
+        for name in sys.modules
+        if name.partition(".")[0] in {"ibc", "tests", "abci_app"} and not name.startswith(kept)
+    }
+    for name in dropped:
+        del sys.modules[name]
+
+
+def _can_import() -> bool:
     try:
-        done = subprocess.run(
-            [*PYTEST, *(tests or SELECTION)],
-            env={**os.environ, **environment},
-            capture_output=True,
-            check=False,
-            timeout=TIMEOUT_S,
-        )
-    except subprocess.TimeoutExpired:
-        return -1
-    return done.returncode
+        for path in Path("ibc").glob("*.py"):
+            importlib.import_module(".".join(path.with_suffix("").parts))
+    except Exception:  # noqa: BLE001 - whatever it is, no test could run
+        return False
+    return True
+
+
+def run_tests(tests: Sequence[str]) -> int:
+    """Run tests in a fork, and return pytest's exit code, or the signal that ended it as a negative number."""
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(TIMEOUT_S)
+        output = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        os._exit(int(pytest.main([*PYTEST, *tests])) if _can_import() else IMPORT_FAILED)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
