@@ -17,7 +17,7 @@ Source: CometBFT `light/client.go` (verifySkipping).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from ibc.commit import commit_from_wire
@@ -127,6 +127,20 @@ def absent_slot() -> types_pb2.CommitSig:
     )
 
 
+@dataclass(slots=True)
+class _Search:
+    """What is on the way to one target."""
+
+    goals: list[int]
+    """Heights to verify, the next one last."""
+    blocks: dict[int, types_pb2.LightBlock] = field(default_factory=dict)
+    headers: list[tendermint_pb2.Header] = field(default_factory=list)
+    """What was verified, in order."""
+    asked: int | None = None
+    """The height of the light block that is awaited."""
+    fetches: int = 0
+
+
 class LightClient:
     """A light client without IO: it says which light block it needs, and is given it."""
 
@@ -144,12 +158,8 @@ class LightClient:
         self._options = options
         self._cache = cache
         self._revision = parse_revision(options.chain_id)
-        self._blocks: dict[int, types_pb2.LightBlock] = {}
         self._validators: dict[bytes, validator_pb2.ValidatorSet] = {}
-        self._goals: list[int] = []
-        self._headers: list[tendermint_pb2.Header] = []
-        self._asked: int | None = None
-        self._fetches = 0
+        self._search = _Search([])
 
     @property
     def trusted(self) -> TrustedState:
@@ -158,18 +168,15 @@ class LightClient:
 
     def begin(self, target: int) -> Progress:
         """Start on the way to a height; what was not finished before is dropped."""
-        self._blocks.clear()
-        self._headers.clear()
         announced = self._trusted.next_validators_hash
-        known = self._validators.get(announced)
-        self._validators = {} if known is None else {announced: known}
-        self._goals = [target]
-        self._asked = None
-        self._fetches = 0
-        if target == self._trusted.height:
-            return Done(self._trusted, ())
+        self._validators = {
+            digest: known for digest, known in self._validators.items() if digest == announced
+        }
+        self._search = _Search([target])
         if target < self._trusted.height:
             return Failed(HeightNotNewer(f"expected a height from {self._trusted.height}, got {target}"))
+        if target == self._trusted.height:
+            return Done(self._trusted, ())
         return self._ask(target)
 
     def step(self, light_block: types_pb2.LightBlock, now_ns: int) -> Progress:
@@ -181,26 +188,27 @@ class LightClient:
             return Failed(error)
 
     def _ask(self, height: int) -> Need:
-        if self._fetches >= MAX_FETCHES:
+        if self._search.fetches >= MAX_FETCHES:
             raise BisectionTooLong(f"expected at most {MAX_FETCHES} light blocks, got a need for more")
-        self._fetches += 1
-        self._asked = height
+        self._search.fetches += 1
+        self._search.asked = height
         return Need(height)
 
     def _take(self, light_block: types_pb2.LightBlock) -> None:
         height = light_block.signed_header.header.height
-        if self._asked is None or height != self._asked:
-            raise UnexpectedLightBlock(f"expected a light block of height {self._asked}, got {height}")
-        self._asked = None
+        if height != self._search.asked:
+            raise UnexpectedLightBlock(f"expected a light block of height {self._search.asked}, got {height}")
+        self._search.asked = None
         validators = validator_set_from_wire(light_block.validator_set)
-        self._blocks[height] = light_block
+        self._search.blocks[height] = light_block
         self._validators[validators.hash] = light_block.validator_set
 
     def _advance(self, now_ns: int) -> Progress:
         """Verify what can be verified, until a light block is missing or the target is reached."""
-        while self._goals:
-            goal = self._goals[-1]
-            block = self._blocks.get(goal)
+        search = self._search
+        while search.goals:
+            goal = search.goals[-1]
+            block = search.blocks.get(goal)
             if block is None:
                 return self._ask(goal)
             validators = self._validators.get(self._trusted.next_validators_hash)
@@ -211,18 +219,18 @@ class LightClient:
             verdict = verify_update(self._trusted, header, self._options, now_ns, self._cache)
             if isinstance(verdict, Verified):
                 self._trusted = verdict.state
-                self._headers.append(header)
-                self._goals.pop()
+                search.headers.append(header)
+                search.goals.pop()
             elif isinstance(verdict, NotEnoughTrust):
-                self._goals.append(pivot_height(self._trusted.height, goal))
+                search.goals.append(pivot_height(self._trusted.height, goal))
             else:
                 return Failed(verdict.error)
-        return Done(self._trusted, tuple(self._headers))
+        return Done(self._trusted, tuple(search.headers))
 
     def _ask_validators(self) -> Need:
         """Ask for the height above the trusted one: it has the validators that the trusted state announced."""
         height = self._trusted.height + 1
-        if height in self._blocks:
+        if height in self._search.blocks:
             raise UnexpectedLightBlock(
                 f"expected validators of hash {self._trusted.next_validators_hash.hex()} at height {height}, got others"
             )

@@ -66,6 +66,31 @@ def test_a_timeout_that_the_receiver_has_passed_is_refused() -> None:
         link.send(after_s=4)
 
 
+def test_a_timeout_is_after_the_present_second() -> None:
+    link = Link()
+    link.hub.sim.time_ns = link.hub.sim.time_ns // SECOND_NS * SECOND_NS
+    with pytest.raises(errors.TimeoutElapsed):
+        link.send(after_s=0)
+    link.hub.sim.time_ns -= 1
+    link.send_payloads([make_payload(b"x")], link.timeout_s(after_s=1))
+
+
+@pytest.mark.parametrize(("early_ns", "is_open"), [(1, True), (0, False)])
+def test_a_timeout_is_after_the_newest_second_that_is_known_of_the_receiver(
+    *, early_ns: int, is_open: bool
+) -> None:
+    link = Link()
+    timeout_s = link.timeout_s(after_s=5)
+    link.shard.sim.time_ns = (timeout_s - 1) * SECOND_NS - early_ns
+    height = link.teach_hub()
+    assert link.shard.sim.trusted_state(height.height).time_ns == timeout_s * SECOND_NS - early_ns
+    if is_open:
+        link.send_payloads([make_payload(b"x")], timeout_s)
+    else:
+        with pytest.raises(errors.TimeoutElapsed):
+            link.send_payloads([make_payload(b"x")], timeout_s)
+
+
 def test_nothing_is_sent_over_a_client_without_counterparty() -> None:
     link = Link()
     client_id = link.hub.create_client(link.shard)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from abci_app.context import Event
 from abci_app.state import BULK, PROVABLE
 from ibc import errors
 from ibc.client_state import (
@@ -162,6 +163,11 @@ def test_a_client_is_tied_to_its_counterparty_once_and_for_good() -> None:
     assert counterparty is not None
     assert counterparty.client_id == "07-tendermint-9"
     assert list(counterparty.merkle_prefix) == [b"provable", b""]
+    names = (("client_id", CLIENT), ("counterparty_client_id", counterparty.client_id))
+    assert host.events[-2:] == [
+        Event("register_counterparty", names),
+        Event("message", (("module", "ibc_client"),)),
+    ]
     with pytest.raises(errors.CounterpartyExists):
         register(host)
 

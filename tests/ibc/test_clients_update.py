@@ -1,20 +1,22 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from abci_app.context import Event
 from abci_app.state import BULK, PROVABLE
 from ibc import errors
 from ibc.client_state import (
     pack_header,
 )
-from ibc.client_updates import handle_update_client
+from ibc.client_updates import contradicts, handle_update_client, is_duplicate
 from ibc.clients import ClientStatus
 from ibc.identifiers import Height
 from ibc.keys import consensus_state_key, heights_prefix
 from ibc.results import RelayResult
-from ibc.state import get_consensus_state, require_client
+from ibc.state import delete_consensus_state, get_consensus_state, require_client
 from tests.support.ibc import SECOND_NS, TRUSTING_PERIOD_NS, make_members
 from tests.support.ibc_following import CLIENT, Following
 from tests.support.ibc_host import make_update
@@ -38,6 +40,12 @@ def test_a_header_teaches_its_height() -> None:
     assert require_client(following.host.state, CLIENT).latest_height == Height(4, 9)
     kinds = [event.kind for event in following.host.events if event.kind == "update_client"]
     assert len(kinds) == 2
+    names = (("client_id", CLIENT), ("client_type", "07-tendermint"))
+    heights = (("consensus_height", "4-9"), ("consensus_heights", "4-9"))
+    assert following.host.events[-2:] == [
+        Event("update_client", (*names, *heights)),
+        Event("message", (("module", "ibc_client"),)),
+    ]
 
 
 def test_a_height_below_the_latest_can_be_taught_later() -> None:
@@ -46,6 +54,54 @@ def test_a_height_below_the_latest_can_be_taught_later() -> None:
     assert following.update(1, 5) is RelayResult.SUCCESS
     assert require_client(following.host.state, CLIENT).latest_height == Height(4, 9)
     assert following.client_heights == [1, 5, 9]
+
+
+def follow_to_nine(*, forget_first: bool = False) -> Following:
+    """A client that knows heights 1, 5 and 9, or only the latter two."""
+    following = Following()
+    following.update(1, 5)
+    following.update(5, 9)
+    if forget_first:
+        delete_consensus_state(following.host.state, CLIENT, Height(4, 1))
+    return following
+
+
+@pytest.mark.parametrize(
+    ("height", "beside", "later_ns", "expected"),
+    [
+        pytest.param(7, 5, 0, True, id="as early as below"),
+        pytest.param(7, 5, 1, False, id="after below"),
+        pytest.param(7, 9, 0, True, id="as late as above"),
+        pytest.param(7, 9, -1, False, id="before above"),
+        pytest.param(3, 5, 0, True, id="lowest, as late as above"),
+        pytest.param(3, 5, -1, False, id="lowest, before above"),
+        pytest.param(11, 9, 0, True, id="highest, as early as below"),
+        pytest.param(11, 9, 1, False, id="highest, after below"),
+    ],
+)
+@pytest.mark.parametrize("forget_first", [False, True])
+def test_times_that_do_not_rise_with_heights_contradict(
+    height: int, beside: int, later_ns: int, *, expected: bool, forget_first: bool
+) -> None:
+    following = follow_to_nine(forget_first=forget_first)
+    client = require_client(following.host.state, CLIENT)
+    known = following.other.trusted_state(beside)
+    claimed = replace(known, height=height, time_ns=known.time_ns + later_ns)
+    assert contradicts(following.host.state, CLIENT, client, claimed) is expected
+
+
+@pytest.mark.parametrize(("height", "expected"), [(-1, False), (0, False), (1, True), (5, True), (9, True)])
+def test_another_state_of_a_known_height_contradicts_and_one_below_the_first_does_not(
+    height: int, *, expected: bool
+) -> None:
+    following = follow_to_nine()
+    client = require_client(following.host.state, CLIENT)
+    claimed = replace(following.other.trusted_state(max(height, 1)), height=height)
+    assert not contradicts(following.host.state, CLIENT, client, claimed)
+    assert is_duplicate(following.host.state, CLIENT, client, claimed) is expected
+    forged = replace(claimed, root=b"\x66" * 32)
+    assert contradicts(following.host.state, CLIENT, client, forged) is expected
+    assert not is_duplicate(following.host.state, CLIENT, client, forged)
 
 
 def test_the_same_header_again_changes_nothing() -> None:

@@ -87,7 +87,7 @@ def test_a_trusted_height_needs_nothing_and_one_below_is_refused() -> None:
     assert isinstance(failed.error, errors.HeightNotNewer)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=settings().max_examples // 4)
 @given(
     st.integers(1, 7),
     st.integers(1, 20),
@@ -120,6 +120,60 @@ def test_one_client_goes_on_from_target_to_target() -> None:
 def test_a_pivot_lies_strictly_between(trusted: int, distance: int) -> None:
     assert trusted < pivot_height(trusted, trusted + distance) < trusted + distance
     assert pivot_height(100, 116) == 109
+
+
+def test_validators_that_were_announced_need_not_be_fetched_for_the_next_target() -> None:
+    """Else the height above the trusted one would be asked for too."""
+    chain = steady_chain(40)
+    client = LightClient(chain.trusted_state(1), chain.options())
+    drive(client, chain, 9)
+    assert drive(client, chain, 30)[1] == [30]
+
+
+def test_what_was_fetched_for_a_target_that_was_given_up_is_fetched_again() -> None:
+    chain = turning_chain(1, 12)
+    client = LightClient(chain.trusted_state(1), chain.options())
+    first = client.begin(12)
+    assert first == Need(12)
+    assert isinstance(client.step(chain.light_block(12), chain.time_ns), Need)
+    assert client.begin(12) == Need(12)
+
+
+def test_headers_are_those_of_the_last_target() -> None:
+    chain = steady_chain(30)
+    client = LightClient(chain.trusted_state(1), chain.options())
+    drive(client, chain, 10)
+    progress, _ = drive(client, chain, 20)
+    assert isinstance(progress, Done)
+    assert [header.signed_header.header.height for header in progress.headers] == [20]
+
+
+def test_a_block_is_taken_once() -> None:
+    chain = turning_chain(1, 12)
+    client = LightClient(chain.trusted_state(1), chain.options())
+    client.begin(2)
+    client.step(chain.light_block(2), chain.time_ns)
+    progress = client.step(chain.light_block(2), chain.time_ns)
+    assert isinstance(progress, Failed)
+    assert progress.error.message == "expected a light block of height None, got 2"
+
+
+def test_exactly_so_many_blocks_may_be_fetched_as_the_bound_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    chain = turning_chain(1, 12)
+    for bound in (True, False):
+        client = LightClient(chain.trusted_state(1), chain.options())
+        _, asked = drive(client, chain, 12)
+        monkeypatch.setattr(light, "MAX_FETCHES", len(asked) - (not bound))
+        progress, _ = drive(LightClient(chain.trusted_state(1), chain.options()), chain, 12)
+        assert isinstance(progress, Done) is bound
+        monkeypatch.undo()
+
+
+def test_a_client_remembers_the_votes_that_it_has_verified() -> None:
+    chain = steady_chain(10)
+    cache = RecordingCache()
+    drive(LightClient(chain.trusted_state(1), chain.options(), cache), chain, 2)
+    assert cache.verdicts == [True] * 3
 
 
 def test_a_block_that_was_not_asked_for_is_refused() -> None:

@@ -251,7 +251,7 @@ def test_swapped_addresses_are_refused_in_evidence_too(place: int) -> None:
 # anything else
 
 
-@settings(max_examples=200)
+@settings(max_examples=settings().max_examples * 2)
 @given(st.sampled_from([Evidence, out_of_time]), st.data())
 def test_changed_evidence_holds_only_if_it_shows_the_same_headers(
     make_evidence: Callable[[], Evidence], data: st.DataObject

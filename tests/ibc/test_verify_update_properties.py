@@ -34,7 +34,7 @@ def good_headers() -> list[tendermint_pb2.Header]:
     return [chain().update(1, 2), chain().update(1, 4)]
 
 
-@settings(max_examples=300)
+@settings(max_examples=settings().max_examples * 3)
 @given(st.sampled_from([0, 1]), st.data())
 def test_a_changed_encoding_verifies_only_if_it_says_the_same(which: int, data: st.DataObject) -> None:
     original = good_headers()[which]
@@ -52,7 +52,7 @@ def test_a_changed_encoding_verifies_only_if_it_says_the_same(which: int, data: 
         assert verdict.state == chain().trusted_state(original.signed_header.header.height)
 
 
-@settings(max_examples=300)
+@settings(max_examples=settings().max_examples * 3)
 @given(st.data())
 def test_a_changed_field_verifies_only_if_it_says_the_same(data: st.DataObject) -> None:
     original = good_headers()[data.draw(st.sampled_from([0, 1]))]
@@ -90,7 +90,7 @@ def _change_a_field(message: Message, data: st.DataObject) -> None:
             return
 
 
-@settings(max_examples=60)
+@settings(max_examples=settings().max_examples * 3 // 5)
 @given(power_maps, power_maps, st.data())
 def test_the_verdict_is_that_of_the_counted_powers(
     before: dict[int, int], after: dict[int, int], data: st.DataObject
