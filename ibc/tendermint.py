@@ -284,20 +284,17 @@ def _bind_above(
 
 def _check_contradiction(one: _SignedHeader, other: _SignedHeader) -> None:
     """Check that two headers cannot both be true."""
-    heights = (one.header.height, other.header.height)
-    if heights[0] < heights[1]:
-        raise MalformedMisbehaviour(
-            f"expected the higher header first, got heights {heights[0]}, {heights[1]}"
-        )
-    if heights[0] == heights[1]:
+    high, low = one.header.height, other.header.height
+    if high < low:
+        raise MalformedMisbehaviour(f"expected the higher header first, got heights {high}, {low}")
+    if high == low:
         if one.commit.block_id.hash == other.commit.block_id.hash:
             raise NoMisbehaviour(
-                f"expected two different headers of height {heights[0]}, got {one.commit.block_id.hash.hex()} twice"
+                f"expected two different headers of height {high}, got {one.commit.block_id.hash.hex()} twice"
             )
     elif one.time_ns > other.time_ns:
         raise NoMisbehaviour(
-            f"expected height {heights[0]} not to be later than the {other.time_ns} ns of height {heights[1]}, got "
-            f"{one.time_ns} ns"
+            f"expected height {high} not to be later than the {other.time_ns} ns of height {low}, got {one.time_ns} ns"
         )
 
 

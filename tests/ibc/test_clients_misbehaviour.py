@@ -13,6 +13,7 @@ from ibc.handlers import check_stateless
 from ibc.results import RelayResult
 from ibc.state import require_client
 from tests.support.ibc import TRUSTING_PERIOD_NS
+from tests.support.ibc_case import RecordingCache
 from tests.support.ibc_following import CLIENT, Following
 from tests.support.ibc_host import make_evidence, make_update
 from tests.support.ibc_link import Link, freeze
@@ -44,6 +45,15 @@ def test_a_fork_freezes_the_client() -> None:
         Event("message", (("module", "ibc_client"),)),
     ]
     assert following.client_heights == [1]
+
+
+def test_votes_in_evidence_are_remembered() -> None:
+    following = Following()
+    cache = RecordingCache()
+    following.host.services.verified = cache
+    show(following, fork(following))
+    # Of each header two votes make the trust, and one more the quorum.
+    assert (len(cache.asked), cache.verdicts) == (10, [True] * 6)
 
 
 def test_a_time_that_does_not_rise_freezes_the_client_also_as_evidence() -> None:

@@ -262,6 +262,19 @@ def test_a_branch_beside_the_edge_of_a_sparse_tree_must_be_empty() -> None:
         verify_non_membership(SMT_SPEC, root, encode(proof), high)
 
 
+def test_a_sparse_tree_has_edges_on_both_sides_without_empty_branches_too() -> None:
+    low, middle, high = _smt_keys()
+    left, right = _leaf(SMT_SPEC, low, b"1"), _leaf(SMT_SPEC, middle, b"2")
+    root = sha256(b"\x01" + left + right).digest()
+    proof = absent(_exist(SMT_SPEC, middle, b"2", [(b"\x01" + left, b"")]), None)
+    verify_non_membership(SMT_SPEC, root, encode(proof), high)
+
+    left, right = _leaf(SMT_SPEC, middle, b"1"), _leaf(SMT_SPEC, high, b"2")
+    root = sha256(b"\x01" + left + right).digest()
+    proof = absent(None, _exist(SMT_SPEC, middle, b"1", [(b"\x01", right)]))
+    verify_non_membership(SMT_SPEC, root, encode(proof), low)
+
+
 def test_empty_branches_are_at_the_edge_of_a_sparse_tree() -> None:
     low, middle, high = _smt_keys()
     root = sha256(b"\x01" + EMPTY + _leaf(SMT_SPEC, middle, b"1")).digest()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -35,7 +34,6 @@ OPTIONS = TrustOptions(CHAIN_ID, Fraction(1, 3), 14 * DAY_NS, 10 * SECOND_NS)
 HEIGHTS = range(1, 16)
 
 
-@cache
 def light_blocks() -> dict[int, types_pb2.LightBlock]:
     answers = json.loads(VECTORS.read_text())
     blocks = [parse_light_block_answers(item["commit"], item["validators"]) for item in answers]

@@ -46,8 +46,9 @@ def parse_with(path: str, new: object) -> types_pb2.LightBlock:
 def test_every_recorded_answer_is_read() -> None:
     for height in range(1, len(BLOCKS) + 1):
         block = parse_light_block_answers(*make_answers(height))
-        assert block.signed_header.header.height == height
+        assert block.signed_header.header.height == block.signed_header.commit.height == height
         assert len(block.validator_set.validators) == 4
+        assert block.validator_set.proposer.address == block.signed_header.header.proposer_address
 
 
 def test_the_members_alone_are_enough() -> None:
@@ -204,6 +205,7 @@ MEMBER = "pages.0.validators.0"
         (SLOT + ".block_id_flag", 4, "signed_header.commit.signatures[0].block_id_flag", "1, 2 or 3"),
         (SLOT + ".block_id_flag", "2", "signed_header.commit.signatures[0].block_id_flag", "an integer"),
         (SLOT + ".signature", "not base64!", "signed_header.commit.signatures[0].signature", "Base64"),
+        (SLOT + ".signature", "AA!AA", "signed_header.commit.signatures[0].signature", "Base64"),
         (SLOT + ".signature", "AAA", "signed_header.commit.signatures[0].signature", "Base64"),
         (SLOT + ".signature", 7, "signed_header.commit.signatures[0].signature", "a string"),
         (SLOT + ".timestamp", None, "signed_header.commit.signatures[0].timestamp", "a string"),
