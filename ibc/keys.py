@@ -37,19 +37,24 @@ HEIGHT_DIGITS: Final = 16
 """Hexadecimal digits of a height in the index of heights, so that bytewise order is numeric order."""
 
 
+def be64(number: int) -> bytes:
+    """Return a number as eight bytes, the highest first."""
+    return number.to_bytes(8, "big")
+
+
 def packet_commitment_key(client_id: str, sequence: int) -> bytes:
     """Return the provable key of the commitment of a packet that was sent over a client."""
-    return client_id.encode() + b"\x01" + sequence.to_bytes(8, "big")
+    return client_id.encode() + b"\x01" + be64(sequence)
 
 
 def packet_receipt_key(client_id: str, sequence: int) -> bytes:
     """Return the provable key of the receipt of a packet that was received over a client."""
-    return client_id.encode() + b"\x02" + sequence.to_bytes(8, "big")
+    return client_id.encode() + b"\x02" + be64(sequence)
 
 
 def packet_ack_key(client_id: str, sequence: int) -> bytes:
     """Return the provable key of the acknowledgement of a packet that was received over a client."""
-    return client_id.encode() + b"\x03" + sequence.to_bytes(8, "big")
+    return client_id.encode() + b"\x03" + be64(sequence)
 
 
 def client_state_key(client_id: str) -> bytes:
@@ -79,12 +84,12 @@ def pending_packets_prefix(client_id: str) -> bytes:
 
 def pending_packet_key(client_id: str, sequence: int) -> bytes:
     """Return the bulk key of a pending packet."""
-    return pending_packets_prefix(client_id) + sequence.to_bytes(8, "big")
+    return pending_packets_prefix(client_id) + be64(sequence)
 
 
 def written_ack_key(client_id: str, sequence: int) -> bytes:
     """Return the bulk key of an acknowledgement as it was written."""
-    return f"ibc/ack/{client_id}/".encode() + sequence.to_bytes(8, "big")
+    return f"ibc/ack/{client_id}/".encode() + be64(sequence)
 
 
 def heights_prefix(client_id: str) -> bytes:

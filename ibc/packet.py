@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from ibc.errors import InvalidAcknowledgement, InvalidPacket, PayloadTooLarge
 from ibc.identifiers import check_packet_client_id, check_port
+from ibc.keys import be64
 
 if TYPE_CHECKING:
     from wire.ibc.core.channel.v2 import packet_pb2
@@ -55,7 +56,7 @@ def commit_packet(packet: packet_pb2.Packet) -> bytes:
     return _hash(
         _PROTOCOL_VERSION
         + _hash(packet.destination_client.encode())
-        + _hash(packet.timeout_timestamp.to_bytes(8, "big"))
+        + _hash(be64(packet.timeout_timestamp))
         + _hash(b"".join(_hash_payload(payload) for payload in packet.payloads))
     )
 

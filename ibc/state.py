@@ -19,6 +19,7 @@ from ibc.identifiers import CLIENT_TYPE, Height
 from ibc.keys import (
     AUTHORITY_KEY,
     NEXT_CLIENT_KEY,
+    be64,
     client_state_key,
     consensus_state_key,
     counterparty_key,
@@ -60,7 +61,7 @@ def _get_number(state: HostReader, key: bytes, default: int) -> int:
 
 
 def _put_number(state: HostState, key: bytes, number: int) -> None:
-    state.set(BULK, key, number.to_bytes(8, "big"))
+    state.set(BULK, key, be64(number))
 
 
 def list_client_ids(state: HostReader) -> Iterator[str]:
@@ -131,7 +132,7 @@ def put_consensus_state(
     """Write what a client learnt, with time and height of our block in which it did."""
     key = consensus_state_key(client_id, Height(revision, known.height))
     state.set(PROVABLE, key, encode(pack_consensus_state(known)))
-    processed = time_ns.to_bytes(8, "big") + height.to_bytes(8, "big")
+    processed = be64(time_ns) + be64(height)
     state.set(BULK, height_key(client_id, known.height), processed)
 
 

@@ -46,7 +46,7 @@ def run_functions(names: Sequence[str], *, again: bool) -> None:
         if lifted != source:
             path.write_text(lifted)
     mutation_operators.extend(OPERATORS)  # type: ignore[attr-defined]
-    mutmut_program.get_mutant_runner = SessionForkRunner
+    vars(mutmut_program)["get_mutant_runner"] = SessionForkRunner
     mutmut_program._run(tuple(names), 1)  # noqa: SLF001 - what `mutmut run` calls, in the process with the operators
     Path(FUNCTIONS).write_text(json.dumps([asdict(mutant) for mutant in read_mutants()], indent=1))
 

@@ -66,6 +66,16 @@ def test_a_timeout_that_the_receiver_has_passed_is_refused() -> None:
         link.send(after_s=4)
 
 
+def test_nothing_is_proven_above_the_newest_height_that_is_known() -> None:
+    link = Link()
+    msg = link.recv_message(link.send())
+    newest = require_client(link.shard.state, link.shard_client).latest_height
+    msg.proof_height.revision_height += 1
+    expected = f"expected a proof height up to {newest}, got {Height(newest.revision, newest.height + 1)} "
+    with pytest.raises(errors.ConsensusStateNotFound, match=expected):
+        link.recv(msg)
+
+
 def test_a_timeout_is_after_the_present_second() -> None:
     link = Link()
     link.hub.sim.time_ns = link.hub.sim.time_ns // SECOND_NS * SECOND_NS

@@ -18,7 +18,7 @@ from ibc.query import (
     list_packet_statuses,
     list_pending_packets,
 )
-from ibc.state import delete_consensus_state, last_sequence, put_client, require_client
+from ibc.state import delete_consensus_state, last_sequence, put_client, require_client, require_counterparty
 from tests.support.ibc import TRUSTING_PERIOD_NS, SimulatedChain
 from tests.support.ibc_host import HostChain
 from tests.support.ibc_link import Link, pending_sequences
@@ -178,6 +178,16 @@ def test_an_unknown_client_is_reported() -> None:
         get_client(link.hub.state, query_pb2.GetClientRequest(client_id="x"), 0)
     with pytest.raises(errors.ClientNotFound):
         get_consensus(link.hub.state, query_pb2.GetConsensusStateRequest(client_id="x"))
+
+
+def test_what_is_asked_for_is_shown_in_part() -> None:
+    state = Link().hub.state
+    with pytest.raises(errors.ClientNotFound) as unknown:
+        require_client(state, "x" * 129)
+    assert unknown.value.message == f"expected the id of a client, got {'x' * 128!r}"
+    with pytest.raises(errors.CounterpartyNotFound) as untied:
+        require_counterparty(state, "x" * 129)
+    assert untied.value.message == f"expected a client with a counterparty, got {'x' * 128!r}"
 
 
 def test_a_consensus_state_is_that_of_the_height_or_the_newest() -> None:
