@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -265,7 +266,7 @@ def test_a_field_of_a_header_has_one_of_its_sizes(field: str, name: str, sizes: 
         if size in sizes:
             check_header(header)
         else:
-            refused(f"expected a {name} of {wanted}, got {size}", lambda header=header: check_header(header))
+            refused(f"expected a {name} of {wanted}, got {size}", partial(check_header, header))
 
 
 @pytest.mark.parametrize("name", ["block hash", "parts hash"])
