@@ -123,11 +123,15 @@ def test_a_pivot_lies_strictly_between(trusted: int, distance: int) -> None:
 
 
 def test_validators_that_were_announced_need_not_be_fetched_for_the_next_target() -> None:
-    """Else the height above the trusted one would be asked for too."""
-    chain = steady_chain(40)
+    """The validators of height 10 are those of height 9, which was fetched; the target has others."""
+    chain = steady_chain(14)
+    chain.add_block(successors=make_members({0: 10, 1: 10, 2: 10, 7: 10}))
+    chain.add_blocks(10)
     client = LightClient(chain.trusted_state(1), chain.options())
     drive(client, chain, 9)
-    assert drive(client, chain, 30)[1] == [30]
+    assert drive(client, chain, 20)[1] == [20]
+    fresh = LightClient(chain.trusted_state(9), chain.options())
+    assert drive(fresh, chain, 20)[1] == [20, 10]
 
 
 def test_what_was_fetched_for_a_target_that_was_given_up_is_fetched_again() -> None:

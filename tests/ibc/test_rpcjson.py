@@ -77,6 +77,9 @@ def test_an_absent_slot_has_gos_zero_time_and_no_signature() -> None:
 def test_the_proposer_is_the_one_of_the_header_where_it_is_known() -> None:
     block = parse_light_block_answers(*make_answers())
     assert block.validator_set.proposer.address == block.signed_header.header.proposer_address
+    second = block.validator_set.validators[1]
+    named = parse_with("commit.signed_header.header.proposer_address", second.address.hex().upper())
+    assert named.validator_set.proposer == second
     other = parse_with("commit.signed_header.header.proposer_address", "00" * 20)
     assert other.validator_set.proposer == other.validator_set.validators[0]
 
