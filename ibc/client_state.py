@@ -76,9 +76,7 @@ class ClientState:
 
     def advance(self, height: int) -> ClientState:
         """Return the client with a latest height of at least the given one."""
-        if height <= self.latest_height.height:
-            return self
-        return replace(self, latest_height=Height(self.revision, height))
+        return replace(self, latest_height=Height(self.revision, max(height, self.latest_height.height)))
 
 
 def client_state_from_wire(message: tendermint_pb2.ClientState) -> ClientState:
@@ -147,7 +145,7 @@ def consensus_state_from_wire(message: tendermint_pb2.ConsensusState, height: in
 
     """
     time_ns = time_from_wire(message.timestamp)
-    if not message.HasField("timestamp") or time_ns <= 0:
+    if time_ns <= 0:
         raise InvalidConsensusState(f"expected a time after 1970, got {time_ns}")
     if len(message.next_validators_hash) != HASH_BYTES:
         raise InvalidConsensusState(

@@ -88,8 +88,6 @@ def contradicts(state: HostReader, client_id: str, client: ClientState, claimed:
 
 def is_duplicate(state: HostReader, client_id: str, client: ClientState, claimed: TrustedState) -> bool:
     """Whether the client knows exactly this of the height already."""
-    if claimed.height < 1:
-        return False
     return get_consensus_state(state, client_id, Height(client.revision, claimed.height)) == claimed
 
 

@@ -109,7 +109,7 @@ def check_authority(state: HostReader, signer: bytes) -> None:
 
     """
     authority = get_authority(state)
-    if authority is None or signer != authority:
+    if signer != authority:
         expected = "no account at all" if authority is None else authority.hex()
         raise NotAuthority(f"expected the authority, {expected}, to sign, got {signer.hex()}")
 

@@ -61,7 +61,7 @@ def duration_from_wire(duration: Duration) -> int:
     """
     seconds, nanos = duration.seconds, duration.nanos
     total = seconds * NS_PER_SECOND + nanos
-    if seconds < 0 or not 0 <= nanos < NS_PER_SECOND or not 0 < total <= _MAX_DURATION_NS:
+    if not 0 <= nanos < NS_PER_SECOND or not 0 < total <= _MAX_DURATION_NS:
         raise MalformedTime(f"expected a positive duration, got {seconds} seconds and {nanos} nanoseconds")
     return total
 

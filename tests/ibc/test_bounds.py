@@ -422,7 +422,8 @@ def inner(**values: int) -> Callable[[proofs_pb2.ProofSpec], object]:
         pytest.param(inner(min_prefix_length=12), id="prefixes of one length"),
         pytest.param(inner(max_prefix_length=36), id="longest prefix below a child more"),
         pytest.param(lambda s: setattr(s.inner_spec, "empty_child", bytes(33)), id="empty child"),
-        pytest.param(lambda s: setattr(s, "max_depth", 1), id="depth"),
+        pytest.param(lambda s: setattr(s, "max_depth", 1), id="most nodes"),
+        pytest.param(lambda s: setattr(s, "min_depth", 1), id="fewest nodes"),
         pytest.param(
             lambda s: setattr(s.leaf_spec, "prehash_value", proofs_pb2.NO_HASH), id="value as it is"
         ),

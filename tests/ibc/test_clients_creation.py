@@ -52,6 +52,7 @@ def test_the_authority_creates_clients_with_numbers() -> None:
     event = dict(following.host.events[0].attributes)
     assert following.host.events[0].kind == "create_client"
     assert event == {"client_id": CLIENT, "client_type": "07-tendermint", "consensus_height": "4-1"}
+    assert following.host.events[1] == Event("message", (("module", "ibc_client"),))
 
 
 def test_what_is_stored_is_what_ibc_go_would_store() -> None:
@@ -77,8 +78,17 @@ def test_without_an_authority_nobody_creates_clients() -> None:
     following = Following()
     following.host.state.delete(BULK, b"ibc/authority")
     msg = create_message(following.host, following.other)
-    with pytest.raises(errors.NotAuthority):
+    expected = "expected the authority, no account at all, to sign, got "
+    with pytest.raises(errors.NotAuthority, match=expected):
         handle_create_client(following.host.ctx, following.host.state, msg, signer=b"")
+
+
+def test_who_must_sign_is_named() -> None:
+    following = Following()
+    msg = create_message(following.host, following.other)
+    with pytest.raises(errors.NotAuthority) as refused:
+        handle_create_client(following.host.ctx, following.host.state, msg, signer=b"\x01")
+    assert refused.value.message == f"expected the authority, {AUTHORITY.public_key.hex()}, to sign, got 01"
 
 
 def _edit_client(
