@@ -33,6 +33,9 @@ COPIED: Final = ("ibc", "tests", "abci_app", "tx", "wire", "tools", "pyproject.t
 """What the tests of the package need; `tool.mutmut` in pyproject.toml names the same."""
 
 
+TOGETHER: Final = "what survived or was changed since an earlier run was tried again"
+
+
 def copy_code(root: Path, folder: Path) -> None:
     """Bring the copy of the code and the tests up to date."""
     for name in COPIED:
@@ -86,14 +89,12 @@ def check_page(root: Path, entries: Sequence[Justified]) -> int:
     return 1 if problems else 0
 
 
-def describe_run(report: Report, seconds: float) -> str:
+def describe_run(report: Report, how: str) -> str:
     """Return the paragraph and the table of a run in Markdown."""
-    names = ("mutmut", "pytest", "hypothesis")
-    tools = ", ".join(f"{name} {version(name)}" for name in names)
+    tools = ", ".join(f"{name} {version(name)}" for name in ("mutmut", "pytest", "hypothesis"))
     day = datetime.now(UTC).date().isoformat()
     return (
-        f"Run of {day} with {tools} on Python {platform.python_version()}, one process, {seconds / 60:.0f} minutes.\n\n"
-        f"{render_table(report)}"
+        f"{day}, {tools}, Python {platform.python_version()}, one process; {how}.\n\n{render_table(report)}"
     )
 
 
@@ -129,8 +130,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(problem)
     if options.write_docs:
         page = write_survivors((ROOT / PAGE).read_text(), entries)
-        if not (files or options.again or options.report):
-            page = write_run(page, describe_run(report, time.monotonic() - begin))
+        if not files:
+            minutes = f"everything anew in {(time.monotonic() - begin) / 60:.0f} minutes"
+            page = write_run(
+                page, describe_run(report, TOGETHER if options.again or options.report else minutes)
+            )
         (ROOT / PAGE).write_text(page)
     return 1 if report.problems() else 0
 
