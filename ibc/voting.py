@@ -90,22 +90,25 @@ def verify_vote(encoder: VoteEncoder, validator: Validator, vote: Vote, cache: S
 
     """
     message = encoder.sign_bytes(vote.time_ns)
-    verdict = None
-    digest = b""
-    if cache is not None and len(vote.signature) == SIGNATURE_BYTES:
+    # A signature of another length could pass for one with other bytes around it.
+    if cache is None or len(vote.signature) != SIGNATURE_BYTES:
+        verdict: bool | None = _is_signed(validator, message, vote)
+    else:
         digest = sha256(COMMIT_VOTE_CHECK + validator.public_key + vote.signature + message).digest()
         verdict = cache.get(digest)
-    if verdict is None:
-        try:
-            verify_signature(validator.public_key, message, vote.signature)
-        except InvalidSignature:
-            verdict = False
-        else:
-            verdict = True
-        if cache is not None and digest:
+        if verdict is None:
+            verdict = _is_signed(validator, message, vote)
             cache.put(digest, verdict=verdict)
     if not verdict:
         raise InvalidVote(f"expected a signature of validator {validator.address.hex()}, got another one")
+
+
+def _is_signed(validator: Validator, message: bytes, vote: Vote) -> bool:
+    try:
+        verify_signature(validator.public_key, message, vote.signature)
+    except InvalidSignature:
+        return False
+    return True
 
 
 def tally_trusted(

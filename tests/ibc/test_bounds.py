@@ -287,6 +287,10 @@ def test_the_first_height_is_one() -> None:
     header.version.block = 12
     refused("expected block protocol 11, got 12", lambda: check_header(header))
     header.version.block = 11
+    header.time.nanos = -1
+    seconds = header.time.seconds
+    expected = f"expected a time of the years 1 to 9999, got {seconds} seconds and -1 nanoseconds"
+    refused(expected, lambda: check_header(header))
     header.ClearField("time")
     refused("expected a time, got none", lambda: check_header(header))
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ibc.header import VoteEncoder, block_id_from_wire, header_hash
-from ibc.protowire import encode_uvarint
+from ibc.protowire import encode_uvarint, sfixed64_field
 from ibc.rfc6962 import merkle_root
 from ibc.times import GO_ZERO_TIME_NS, duration_from_wire, duration_to_wire, time_from_wire, time_to_wire
 from ibc.validators import validator_set_from_wire
@@ -20,7 +20,7 @@ from tests.support.ibc import (
     make_sign_bytes,
     make_validator_set,
 )
-from wire.tendermint.types import types_pb2, validator_pb2
+from wire.tendermint.types import canonical_pb2, types_pb2, validator_pb2
 from wire.tendermint.version import types_pb2 as version_pb2
 
 hashes = st.sampled_from([b"", bytes(32), sha256(b"a").digest()])
@@ -83,6 +83,12 @@ def test_the_sign_bytes_of_a_vote_for_no_block_leave_the_block_out() -> None:
     slot = types_pb2.CommitSig(block_id_flag=validator_pb2.BLOCK_ID_FLAG_NIL, timestamp=time_to_wire(7))
     expected = make_sign_bytes("chain", types_pb2.Commit(height=5, round=2), slot)
     assert VoteEncoder("chain", 5, 2, None).sign_bytes(7) == expected
+
+
+@pytest.mark.parametrize("number", [0, 1, -1, (1 << 63) - 1, -(1 << 63)])
+def test_an_integer_of_fixed_size_is_that_of_protobuf(number: int) -> None:
+    expected = canonical_pb2.CanonicalVote(height=number).SerializeToString()
+    assert sfixed64_field(2, number) == expected
 
 
 def test_sign_bytes_of_a_known_vote() -> None:

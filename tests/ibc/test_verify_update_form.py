@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
 from ibc import errors
-from ibc.tendermint import (
-    Verified,
-)
+from ibc.tendermint import Invalid, Verified
 from ibc.times import time_to_wire
 from tests.support.ibc import (
     START_NS,
@@ -215,6 +213,23 @@ def test_an_absent_slot_may_leave_out_its_time() -> None:
     case = Case()
     case.commit.signatures[3].CopyFrom(types_pb2.CommitSig(block_id_flag=validator_pb2.BLOCK_ID_FLAG_ABSENT))
     assert isinstance(case.check(), Verified)
+
+
+@pytest.mark.parametrize("name", ["header", "commit"])
+def test_header_and_commit_come_together(name: Literal["header", "commit"]) -> None:
+    case = Case()
+    case.header.signed_header.ClearField(name)
+    verdict = case.check()
+    assert isinstance(verdict, Invalid)
+    assert verdict.error.message == "expected a header and a commit, got only one of them or none"
+
+
+def test_the_chain_id_of_another_chain_is_shown_in_part() -> None:
+    case = Case()
+    case.inner.chain_id = "x" * 129
+    verdict = case.check()
+    assert isinstance(verdict, Invalid)
+    assert verdict.error.message == f"expected a header of 'sim-3', got one of {'x' * 128!r}"
 
 
 @both_ways

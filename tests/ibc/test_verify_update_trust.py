@@ -147,6 +147,36 @@ def test_every_verified_vote_is_remembered() -> None:
     assert cache.asked[:3] == cache.asked[3:]
 
 
+@pytest.mark.parametrize("size", [63, 65])
+def test_a_signature_of_another_length_is_never_remembered(size: int) -> None:
+    """Key, signature and message are hashed one after the other: bytes could move from one to the next."""
+    case = Case()
+    case.commit.signatures[0].signature = bytes(size)
+    cache = RecordingCache()
+    verdict = verify_update(case.trusted, case.header, case.options, case.now_ns, cache)
+    assert isinstance(verdict, Invalid)
+    assert isinstance(verdict.error, errors.InvalidVote)
+    assert (cache.asked, cache.verdicts) == ([], [])
+
+
+def test_a_bad_vote_is_remembered_too() -> None:
+    case = Case()
+    case.commit.signatures[0].signature = bytes(64)
+    cache = RecordingCache()
+    for _ in range(2):
+        assert isinstance(verify_update(case.trusted, case.header, case.options, case.now_ns, cache), Invalid)
+    assert (len(cache.asked), cache.verdicts) == (2, [False])
+
+
+def test_the_age_of_an_expired_state_is_said() -> None:
+    case = Case()
+    case.now_ns = case.trusted.time_ns + TRUSTING_PERIOD_NS + 5
+    verdict = case.check()
+    assert isinstance(verdict, Invalid)
+    age = f"{TRUSTING_PERIOD_NS} ns, got one of {TRUSTING_PERIOD_NS + 5} ns"
+    assert verdict.error.message == f"expected a trusted state younger than {age}"
+
+
 def test_two_votes_of_one_trusted_validator_are_refused() -> None:
     case = skipping()
     case.commit.signatures[1].CopyFrom(case.commit.signatures[0])
