@@ -205,10 +205,13 @@ def try_change(change: Change, tests: Sequence[str]) -> Mutant:
     change.path.write_text(change.mutated)
     try:
         code = run_tests(tests)
+        if code == pytest.ExitCode.USAGE_ERROR:
+            # A test is not found, by its id at least: is it because its file cannot be imported?
+            code = run_tests(sorted({test.partition("::")[0] for test in tests}))
     finally:
         change.path.write_text(change.source)
         os.utime(change.path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    status = {-signal.SIGALRM: TIMED_OUT, 0: "survived", 1: KILLED, IMPORT_FAILED: KILLED}.get(
+    status = {-signal.SIGALRM: TIMED_OUT, 0: "survived", 1: KILLED, 2: KILLED, IMPORT_FAILED: KILLED}.get(
         code, f"pytest ended with {code}"
     )
     return Mutant(str(change.path), "", before, after, status, "")
