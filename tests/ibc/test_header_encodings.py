@@ -4,7 +4,7 @@ from hashlib import sha256
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ibc.header import VoteEncoder, block_id_from_wire, header_hash
@@ -121,6 +121,11 @@ def test_a_duration_survives_the_wire(duration_ns: int) -> None:
 
 
 @given(st.integers(0, (1 << 64) - 1))
+@example(127)
+@example(128)
+@example(16_383)
+@example(16_384)
+@example((1 << 64) - 1)
 def test_a_varint_is_that_of_protobuf(number: int) -> None:
     encoded = Timestamp(seconds=number - (1 << 64) if number >> 63 else number).SerializeToString()
     assert encode_uvarint(number) == (encoded[1:] or b"\x00")
