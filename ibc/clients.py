@@ -34,6 +34,7 @@ from ibc.events import (
     emit_register_counterparty,
 )
 from ibc.identifiers import Height, check_client_id
+from ibc.keys import be64
 from ibc.state import (
     get_authority,
     get_consensus_state,
@@ -228,9 +229,7 @@ def _digest_check(
 ) -> bytes:
     """Return the digest of everything that the verdict on a proof of presence depends on, each behind its length."""
     parts = (_describe_specs(specs), root, value, proof, *path)
-    return sha256(
-        PACKET_PROOF_CHECK + b"".join(len(part).to_bytes(8, "big") + part for part in parts)
-    ).digest()
+    return sha256(PACKET_PROOF_CHECK + b"".join(be64(len(part)) + part for part in parts)).digest()
 
 
 @lru_cache(maxsize=16)

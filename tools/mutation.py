@@ -124,6 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     begin = time.monotonic()
     if not options.report and run_mutants(ROOT, FOLDER, files, again=options.again):
         return 1
+    entries = read_justified(ROOT)  # reasons may have been written since
     report = make_report(FOLDER, entries, files)
     print(render_table(report), end="")
     for problem in report.problems():

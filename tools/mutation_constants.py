@@ -97,7 +97,7 @@ def list_changes(path: Path) -> Iterator[Change]:
     module, mutations, _, _ = create_mutations(str(path), source)
     for statement in module.body:
         name = _defined_name(statement)
-        if not name:
+        if not name or name == "__all__":
             continue
         inside = {id(node) for node in _walk(statement)}
         properties = {
