@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,7 @@ from ibc.events import PacketEventKind, packets_from_events
 from ibc.identifiers import Height, height_to_wire
 from ibc.keys import packet_commitment_key
 from ibc.packet import ERROR_ACK, MAX_TIMEOUT_S, commit_packet
+from ibc.proof_spec import DEFAULT_SPECS
 from ibc.results import RelayResult
 from ibc.state import get_acknowledgement, get_commitment, has_receipt, put_client, require_client
 from tests.support.ibc import SECOND_NS, SimulatedChain, make_members
@@ -297,6 +299,35 @@ def test_a_verdict_on_a_proof_serves_for_nothing_else() -> None:
         with pytest.raises(errors.IbcError):
             link.recv(changed)
     assert link.recv(msg) is RelayResult.SUCCESS
+
+
+def test_a_verdict_on_a_proof_does_not_serve_for_trees_of_another_format() -> None:
+    link = Link()
+    msg = link.recv_message(link.send())
+    check(link, msg)
+    client = require_client(link.shard.state, link.shard_client)
+    stricter = replace(client.proof_specs[0], min_depth=100)
+    put_client(
+        link.shard.state, link.shard_client, replace(client, proof_specs=(stricter, client.proof_specs[1]))
+    )
+    with pytest.raises(errors.DepthOutOfRange):
+        link.recv(msg)
+
+
+def test_the_digest_of_a_check_depends_on_every_part_and_on_where_it_ends() -> None:
+    digests = [
+        clients._digest_check(DEFAULT_SPECS, b"root", b"proof", (b"a", b"b"), b"value"),
+        clients._digest_check(DEFAULT_SPECS[::-1], b"root", b"proof", (b"a", b"b"), b"value"),
+        clients._digest_check(DEFAULT_SPECS, b"other", b"proof", (b"a", b"b"), b"value"),
+        clients._digest_check(DEFAULT_SPECS, b"root", b"other", (b"a", b"b"), b"value"),
+        clients._digest_check(DEFAULT_SPECS, b"root", b"proof", (b"a", b"c"), b"value"),
+        clients._digest_check(DEFAULT_SPECS, b"root", b"proof", (b"ab",), b"value"),
+        clients._digest_check(DEFAULT_SPECS, b"root", b"proof", (b"a", b"b"), b"other"),
+        clients._digest_check(DEFAULT_SPECS, b"roo", b"proof", (b"a", b"b"), b"tvalue"),
+        clients._digest_check(DEFAULT_SPECS, b"root", b"eproof", (b"a", b"b"), b"valu"),
+        clients._digest_check(DEFAULT_SPECS, b"root", b"proo", (b"fa", b"b"), b"value"),
+    ]
+    assert len(set(digests)) == len(digests)
 
 
 def test_a_proof_that_does_not_verify_is_not_remembered_as_good() -> None:
