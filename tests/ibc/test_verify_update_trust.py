@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from abci_app.context import VerificationCache
-from ibc import errors, voting
+from ibc import errors, tendermint, voting
 from ibc.tendermint import (
     Invalid,
     NotEnoughTrust,
@@ -18,6 +18,7 @@ from ibc.tendermint import (
     verify_update,
 )
 from ibc.times import time_to_wire
+from ibc.validators import ValidatorSet, validator_set_from_wire
 from ibc.voting import Fraction
 from tests.support.ibc import (
     SECOND_NS,
@@ -32,6 +33,8 @@ from tx.keys import verify_signature
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from wire.tendermint.types import validator_pb2
 
 
 # d. and e. times
@@ -316,6 +319,20 @@ def test_a_trust_level_outside_a_third_to_one_is_refused(level: Fraction) -> Non
 def test_options_out_of_range_are_refused(options: TrustOptions) -> None:
     with pytest.raises(errors.InvalidTrustOptions):
         check_trust_options(options)
+
+
+def test_validators_that_are_still_the_same_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = []
+
+    def count(message: validator_pb2.ValidatorSet) -> ValidatorSet:
+        read.append(message)
+        return validator_set_from_wire(message)
+
+    monkeypatch.setattr(tendermint, "validator_set_from_wire", count)
+    assert isinstance(skipping().check(), Verified)
+    assert len(read) == 1
+    assert isinstance(change_validators(2).check(), Verified)
+    assert len(read) == 3
 
 
 def test_no_vote_is_verified_twice(monkeypatch: pytest.MonkeyPatch) -> None:
