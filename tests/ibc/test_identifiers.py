@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize(
-    "client_id", ["07-tendermint-0", "a-bc-1", "ab-1", "x" * 62 + "-1", "client_x-18446744073709551615"]
+    "client_id",
+    ["07-tendermint-0", "a-bc-1", "ab-1", "Client_X-1", "x" * 62 + "-1", "client_x-18446744073709551615"],
 )
 def test_client_ids_end_in_a_number(client_id: str) -> None:
     check_client_id(client_id)
@@ -62,6 +63,7 @@ def test_client_ids_in_packets_follow_the_rules_of_channels() -> None:
 
 def test_ports_have_2_to_128_characters() -> None:
     check_port("fl.hub")
+    check_port("FL.Hub")
     check_port("x" * 128)
     for port in ("x", "x" * 129, "fl hub", "fl/hub", ""):
         with pytest.raises(InvalidIdentifier):

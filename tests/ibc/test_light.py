@@ -188,6 +188,10 @@ def test_a_block_that_was_not_asked_for_is_refused() -> None:
         progress = client.step(chain.light_block(19), chain.time_ns)
         assert isinstance(progress, Failed)
         assert isinstance(progress.error, errors.UnexpectedLightBlock)
+    fresh = LightClient(chain.trusted_state(1), chain.options())
+    progress = fresh.step(chain.light_block(19), chain.time_ns)
+    assert isinstance(progress, Failed)
+    assert progress.error.message == "expected a light block of height None, got 19"
 
 
 def test_a_forged_block_fails_and_leaves_trust_where_it_was() -> None:
