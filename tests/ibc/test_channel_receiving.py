@@ -324,7 +324,7 @@ def test_the_digest_of_a_check_depends_on_every_part_and_on_where_it_ends() -> N
         clients._digest_check(DEFAULT_SPECS, b"root", b"proof", (b"ab",), b"value"),
         clients._digest_check(DEFAULT_SPECS, b"root", b"proof", (b"a", b"b"), b"other"),
         clients._digest_check(DEFAULT_SPECS, b"roo", b"proof", (b"a", b"b"), b"tvalue"),
-        clients._digest_check(DEFAULT_SPECS, b"root", b"eproof", (b"a", b"b"), b"valu"),
+        clients._digest_check(DEFAULT_SPECS, b"root", b"roof", (b"a", b"b"), b"valuep"),
         clients._digest_check(DEFAULT_SPECS, b"root", b"proo", (b"fa", b"b"), b"value"),
     ]
     assert len(set(digests)) == len(digests)
