@@ -30,6 +30,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn, Protocol
 
+from abci_app.bound import bound_command
 from abci_app.errors import NurseryFailed
 from abci_app.process import die_with_parent, send_group_signal
 
@@ -103,14 +104,13 @@ class Nursery:
         self.is_open = True
         with log.open("ab") as file, theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "abci_app.nursery", str(theirs.fileno()), *modules],
+                bound_command("abci_app.nursery", [str(theirs.fileno()), *modules]),
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 env=environment,
                 process_group=0,
-                preexec_fn=die_with_parent,  # noqa: PLW1509  # supervisors have one thread
             )
 
     def launch(self, command: Sequence[str], log: Path) -> Child:
