@@ -88,10 +88,10 @@ def test_a_wrong_chain_id_fails(pair: Pair) -> None:
 
 def test_an_expired_client_fails(tmp_path: Path) -> None:
     with running_pair(tmp_path, linked=False) as pair:
-        short = ClientConfig(trusting_period_s=1, unbonding_period_s=9)
+        short = ClientConfig(trusting_period_s=4, unbonding_period_s=9)
         asyncio.run(link_chains(replace(pair.config, client=short)))
         write_hub(pair)
-        time.sleep(1.5)
+        time.sleep(4.5)
         found = run_json(pair, "health", exit_code=Exit.REFUSED)
         bad = [check for check in found["checks"] if not check["is_good"]]
         assert [check["code"] for check in bad] == ["relayer/43"] * 2
