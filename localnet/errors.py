@@ -115,14 +115,14 @@ class VerificationFailed(LocalnetError):
 
 
 class DirectoryNotOurs(LocalnetError):
-    """The directory that the demo would empty holds files that are not the demo's."""
+    """The directory that a demo or a soak would empty holds files that no earlier run left."""
 
     CODE = 15
     CURE = "Give --dir a directory that is new or empty; nothing was removed."
 
 
 class DemoRunning(LocalnetError):
-    """Another demo runs in the same directory."""
+    """Another demo or soak runs in the same directory."""
 
     CODE = 16
     CURE = "Wait for it, or give this one a directory of its own with --dir."

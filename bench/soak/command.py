@@ -49,11 +49,13 @@ def link_command(
     from bench.report import replace_last_run  # noqa: PLC0415
     from bench.soak.link import SoakOptions, run_soak  # noqa: PLC0415
     from bench.soak.report import print_record, record_to_json, record_to_markdown  # noqa: PLC0415
+    from localnet.demo.directory import claim_directory  # noqa: PLC0415
 
     options = SoakOptions(
         directory.absolute(), seconds=60 * minutes, seed=seed, rate=rate, hub_validators=validators
     )
-    record = run_soak(options, lambda text: click.echo(text, err=True))
+    with claim_directory(options.directory):
+        record = run_soak(options, lambda text: click.echo(text, err=True))
     print_record(record)
     if json_file is not None:
         json_file.write_text(record_to_json(record), encoding="utf-8")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 import time
@@ -82,14 +81,13 @@ def build_soak_manifest(options: SoakOptions) -> Manifest:
 
 
 def run_soak(options: SoakOptions, say: Callable[[str], None]) -> SoakRecord:
-    """Run the soak and return its record, whatever it has found.
+    """Run the soak in an empty directory and return its record, whatever it has found.
 
     Raises:
       AppError: the chains do not start, the relayer ends by itself, or what is left open does not end in time.
 
     """
-    shutil.rmtree(options.directory, ignore_errors=True)
-    options.directory.mkdir(parents=True)
+    options.directory.mkdir(parents=True, exist_ok=True)
     started, machine = datetime.now(UTC).isoformat(timespec="minutes"), list_facts()
     with running_packet_chains(options.directory, build_soak_manifest(options)) as net:
         say(f"{len(net.localnet.nodes)} nodes run, {len(net.links)} links")

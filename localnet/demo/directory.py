@@ -1,4 +1,4 @@
-"""The directory of a demo: emptied before each run, so it must be the demo's own, and no other run's."""
+"""The directory of a demo or a soak: emptied before each run, so it must be of that kind, and no other run's."""
 
 from __future__ import annotations
 
@@ -33,12 +33,14 @@ def claim_directory(directory: Path) -> Iterator[None]:
     names = {path.name for path in directory.iterdir()}
     strange = sorted(names - _LEFT)
     if strange and LOCK_NAME not in names:
-        raise DirectoryNotOurs(f"expected {directory} to be empty or a demo's, got {strange[0]} in it")
+        raise DirectoryNotOurs(
+            f"expected {directory} to be empty or left by an earlier run, got {strange[0]} in it"
+        )
     with (directory / LOCK_NAME).open("ab") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise DemoRunning(f"expected no other demo in {directory}, got one that runs") from None
+            raise DemoRunning(f"expected no other run in {directory}, got one that runs") from None
         for path in directory.iterdir():
             if path.name != LOCK_NAME:
                 _remove(path)

@@ -9,6 +9,7 @@ from random import Random
 from typing import TYPE_CHECKING, cast
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +22,7 @@ from bench.packetnet import PacketChain
 from bench.soak import load
 from bench.soak.audit import DirectionAudit, Stored, count_asked, describe_latency
 from bench.soak.chaos import MemorySample, RelayerRunner
+from bench.soak.command import link_command
 from bench.soak.faults import list_moves
 from bench.soak.figures import FaultRecord, Latency, SoakCheck, SoakRecord
 from bench.soak.link import SoakOptions, read_log, run_soak
@@ -29,6 +31,7 @@ from bench.soak.report import print_record, record_to_json, record_to_markdown
 from bench.soak.schedule import Pace, Victim, plan_kills
 from ibc.errors import TimeoutElapsed
 from ibc.events import PacketEventKind
+from localnet.errors import DirectoryNotOurs
 from localnet.nodes import ChainHandle
 from tests.support.localnet import use_real_cometbft
 from tests.support.waiting import eventually
@@ -321,6 +324,14 @@ def test_json_and_screen_have_every_kill(capsys: pytest.CaptureFixture[str]) -> 
     assert [fault["relayed"] for fault in document["faults"]] == [0, 17]
     print_record(record)
     assert "hub.0" in capsys.readouterr().out
+
+
+def test_a_directory_with_the_work_of_somebody_else_is_not_emptied(tmp_path: Path) -> None:
+    thesis = tmp_path / "thesis.tex"
+    thesis.write_text("years")
+    done = CliRunner().invoke(link_command, ["--dir", str(tmp_path), "--minutes", "0.01"])
+    assert isinstance(done.exception, DirectoryNotOurs)
+    assert thesis.read_text() == "years"
 
 
 # --- a short one -----------------------------------------------------------------------------------------------------
