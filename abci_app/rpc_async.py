@@ -15,6 +15,7 @@ import aiohttp
 import websockets
 
 from abci_app import rpc_calls
+from abci_app.both import finish_both
 from abci_app.errors import EndpointUnreachable, RpcMalformed, RpcRefused
 from abci_app.rpc import DEFAULT_TIMEOUT_S, check_url
 from abci_app.rpc_answers import RawLightBlock
@@ -152,14 +153,7 @@ class AsyncCometRpc:
 
     async def light_block(self, height: int) -> RawLightBlock:
         """Return what a light client needs of a height; `HeightUnavailable` if the node does not have it."""
-        # Both to their ends: what is left behind by a failure of the other would outlive the client.
-        signed_header, validators = await asyncio.gather(
-            self.commit(height), self.validators(height), return_exceptions=True
-        )
-        if isinstance(signed_header, BaseException):
-            raise signed_header
-        if isinstance(validators, BaseException):
-            raise validators
+        signed_header, validators = await finish_both(self.commit(height), self.validators(height))
         return RawLightBlock(height, signed_header, validators)
 
     async def block(self, height: int) -> Block:

@@ -10,6 +10,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from abci_app.both import finish_both
 from relayer import queries
 from relayer.discovery import list_registered
 from relayer.errors import AuthorityMissing, LinkConflict
@@ -73,7 +74,7 @@ class Linker:
         """
         steps: list[str] = []
         found = choose_pair(*await self._find_clients(shard))
-        hub_client, shard_client = await asyncio.gather(
+        hub_client, shard_client = await finish_both(
             self._ensure_client(found[0], self.hub, shard, steps),
             self._ensure_client(found[1], shard, self.hub, steps),
         )

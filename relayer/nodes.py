@@ -6,7 +6,6 @@ an answer: a node's refusal is passed on.  Only "I am not that far" is a reason 
 
 from __future__ import annotations
 
-import asyncio
 import time
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ import grpc
 import structlog
 from grpc import aio
 
+from abci_app.both import finish_both
 from abci_app.errors import (
     EndpointUnreachable,
     HeightUnavailable,
@@ -226,7 +226,7 @@ class ChainNodes:
           ChainMismatch: it belongs to another one.
 
         """
-        status, answer = await asyncio.gather(
+        status, answer = await finish_both(
             node.rpc.status(), node.node.GetStatus(query_pb2.GetStatusRequest(), timeout=node.timeout_s)
         )
         got = {(status.chain_id, self.kind), (answer.chain_id, answer.kind)}

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from abci_app.both import finish_both
 from abci_app.context import VerificationCache
 from ibc.commitment import build_merkle_path, verify_chained_membership, verify_chained_non_membership
 from ibc.errors import HeaderFromFuture, IbcError, InvalidVote, TrustExpired
@@ -78,7 +79,7 @@ class Prover:
         origin = self.nodes[action.origin.chain]
         client = await self._get_client(action.lane)
         state_height = Height(action.target_height - 1)
-        done, answers = await asyncio.gather(
+        done, answers = await finish_both(
             self._verify_header(action, client), self._ask_proofs(origin, action.items, state_height)
         )
         # What the client will know of the target is what was verified here: the next batch need not ask.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from google.protobuf.message import DecodeError
 
-from abci_app.errors import TxReplayed
+from abci_app.errors import HeightUnavailable, TxReplayed
 from ibc.client_state import (
     CLIENT_STATE_URL,
     CONSENSUS_STATE_URL,
@@ -41,6 +41,7 @@ from relayer.policy import failure_of
 from relayer.types import (
     MAX_STORED,
     BodyKey,
+    ChainId,
     ClientId,
     ClientStatus,
     ClientView,
@@ -62,7 +63,7 @@ from wire.ibc.lightclients.tendermint.v1 import tendermint_pb2
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from abci_app.rpc_answers import BlockResults
+    from abci_app.rpc_answers import BlockResults, Header
     from ibc.tendermint import TrustedState
     from relayer.nodes import ChainNodes, Node
     from wire.tendermint.types import types_pb2
@@ -114,16 +115,28 @@ async def get_head(nodes: ChainNodes) -> HeadSeen:
     """Return the newest block of a chain that its application has executed.
 
     A node stores a block before it executes it, so the height in its own status may have no results yet.
+
+    Raises:
+      HeightsDisagree: no node that answers has executed a block yet.
+
     """
-    info = await nodes.ask(lambda node: node.rpc.abci_info())
-    height = _check_height(info.height)
-    return await get_height(nodes, height)
+
+    async def ask_one(node: Node) -> HeadSeen:
+        height = _check_height((await node.rpc.abci_info()).height)
+        if not height:
+            raise HeightUnavailable(f"expected a block executed by {node.address.rpc}, got none yet")
+        return _head_of(nodes.chain_id, height, await node.rpc.header(height))
+
+    return await nodes.ask(ask_one)
 
 
 async def get_height(nodes: ChainNodes, height: Height) -> HeadSeen:
     """Return what the header of a height says of the chain, unverified."""
-    header = await nodes.ask(lambda node: node.rpc.header(height))
-    return HeadSeen(nodes.chain_id, height, TimeNs(header.time_ns), header.last_block_hash)
+    return _head_of(nodes.chain_id, height, await nodes.ask(lambda node: node.rpc.header(height)))
+
+
+def _head_of(chain: ChainId, height: Height, header: Header) -> HeadSeen:
+    return HeadSeen(chain, height, TimeNs(header.time_ns), header.last_block_hash)
 
 
 async def get_block_results(nodes: ChainNodes, height: Height) -> BlockResults:

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from abci_app.both import finish_both
 from relayer import queries
 from relayer.discovery import find_link
 from relayer.types import NO_HEIGHT, NS_PER_SECOND, STAGE_NAMES, Duty, Step, TxState
@@ -143,13 +144,13 @@ async def _link_status(
 ) -> LinkStatus:
     try:
         ready = await find_link(hub, shard)
-        ends = await asyncio.gather(
+        ends = await finish_both(
             _end_status(hub, ready, ready.link.hub, ready.hub_client, unfinished, now_ns),
             _end_status(shard, ready, ready.link.shard, ready.shard_client, unfinished, now_ns),
         )
     except AppError as error:
         return LinkStatus(shard.chain_id, ready=False, error=str(error), ends=())
-    return LinkStatus(shard.chain_id, ready=True, error="", ends=tuple(ends))
+    return LinkStatus(shard.chain_id, ready=True, error="", ends=ends)
 
 
 async def _end_status(

@@ -6,6 +6,7 @@ Nothing vouches for it but the nodes that the operator has named, so all of them
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from ibc.client_state import make_client_state, pack_client_state, pack_consensus_state
@@ -14,7 +15,7 @@ from ibc.proof_spec import DEFAULT_SPECS
 from ibc.rpcjson import parse_light_block
 from ibc.tendermint import TrustOptions, trust_light_block
 from relayer import queries
-from relayer.errors import EndpointsDown, WitnessDisagrees
+from relayer.errors import EndpointsDown, HeightsDisagree, WitnessDisagrees
 from relayer.types import NS_PER_SECOND, Height
 from tx.errors import AppError
 
@@ -66,8 +67,8 @@ async def _usable_block(chain: ChainNodes) -> types_pb2.LightBlock:
 
     async def wait() -> types_pb2.LightBlock:
         while True:
-            newest = (await queries.get_head(chain)).height
-            if newest >= 1:
+            with suppress(HeightsDisagree):  # a chain that has just been started has no block yet
+                newest = (await queries.get_head(chain)).height
                 block = await queries.get_light_block(chain, Height(max(1, newest - WITNESS_BLOCKS)))
                 if len(block.signed_header.header.app_hash) == HASH_BYTES:
                     return block

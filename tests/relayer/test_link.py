@@ -19,7 +19,7 @@ from relayer.link import choose_pair
 from relayer.queries import ClientInfo
 from relayer.service import link_chains
 from relayer.types import ClientId, ClientStatus, ClientView, Height, TimeNs
-from tests.support.relayer import HUB_CLIENT, SHARD_CLIENT, connected, running_pair
+from tests.support.relayer import HUB_CLIENT, SHARD_CLIENT, connected, make_config, running_pair, until
 from tests.support.relayer_app import ToyChain
 from tests.support.relayer_node import PlayedNode
 from tx.keys import SigningKey
@@ -41,6 +41,25 @@ def test_a_link_is_set_up_from_nothing(pair: Pair) -> None:
     (linked,) = asyncio.run(link_chains(pair.config))
     assert (linked.shard, linked.hub_client, linked.shard_client) == ("shard-1", HUB_CLIENT, SHARD_CLIENT)
     assert len(linked.steps) == 5
+
+
+def test_a_link_is_set_up_to_a_chain_that_has_yet_to_make_its_first_block(tmp_path: Path) -> None:
+    hub = PlayedNode("hub-1", ToyChain("hub"), tmp_path / "hub").start()
+    shard = PlayedNode("shard-1", ToyChain("shard"), tmp_path / "shard", is_paused=True).start()
+    try:
+        config = make_config(hub, shard, tmp_path)
+
+        async def link() -> None:
+            linking = asyncio.create_task(link_chains(config))
+            await until(lambda: shard.asked_too_early, "the question for a first header")
+            shard.is_paused = False
+            (linked,) = await linking
+            assert len(linked.steps) == 5
+
+        asyncio.run(link())
+    finally:
+        hub.stop()
+        shard.stop()
 
 
 def test_a_link_that_is_complete_is_left_alone(pair: Pair) -> None:

@@ -60,6 +60,11 @@ if TYPE_CHECKING:
     from aggregation.kzg import Setup
 
 
+def _encode_error(said: str) -> bytes:
+    error = {"code": -32603, "message": "Internal error", "data": said}
+    return json.dumps({"jsonrpc": "2.0", "id": -1, "error": error}).encode()
+
+
 @dataclass
 class PlayedBlock:
     """A block of the played chain."""
@@ -89,6 +94,8 @@ class PlayedNode:
     refused: int = 0
     """Transactions that came meanwhile."""
     taken: list[bytes] = field(default_factory=list)
+    asked_too_early: int = 0
+    """Questions for the newest block before there was one."""
     earliest: int = 1
     is_paused: bool = False
     catching_up: bool = False
@@ -197,7 +204,7 @@ class PlayedNode:
     # --- life -----------------------------------------------------------------------------------------------------
 
     def start(self) -> PlayedNode:
-        """Serve and make blocks; return when there is one, as before it a node tells no header."""
+        """Serve and make blocks; return when there is one, or at once if the chain is paused."""
         ready = threading.Event()
         self._loop = asyncio.new_event_loop()
         self._rpc_thread = threading.Thread(target=self._serve_rpc, args=(ready,))
@@ -206,7 +213,7 @@ class PlayedNode:
         self._start_grpc(0)
         self._block_thread = threading.Thread(target=self._make_blocks)
         self._block_thread.start()
-        eventually(lambda: self.height >= 1, f"a block of {self.chain_id}")
+        eventually(lambda: self.is_paused or self.height >= 1, f"a block of {self.chain_id}")
         return self
 
     def _start_grpc(self, port: int) -> None:
@@ -313,25 +320,22 @@ class PlayedNode:
         return Response(HTTPStatus.OK.value, "OK", headers, body)
 
     def _answer(self, path: str, query: dict[str, str]) -> bytes:
-        if path == "/abci_info":
-            return encode_result({"response": {"last_block_height": str(self.height)}})
         if path == "/health":
             return encode_result({})
         if path == "/status":
             return encode_result(self._status_json())
         if path == "/abci_info":
             # Like CometBFT, in base64, and without what is zero.
+            self.asked_too_early += not self.height
             state = {"last_block_height": str(self.height)} if self.height else {}
             app_hash = base64.b64encode(self._app_hash).decode()
             return encode_result({"response": {**state, "last_block_app_hash": app_hash}})
-        block = self.blocks.get(int(query["height"]))
+        height = int(query["height"])
+        block = self.blocks.get(height)
+        if height < 1:
+            return _encode_error(f"height must be greater than 0, but got {height}")
         if block is None or block.header.height < self.earliest:
-            error = {
-                "code": -32603,
-                "message": "Internal error",
-                "data": "could not find results for height #1",
-            }
-            return json.dumps({"jsonrpc": "2.0", "id": -1, "error": error}).encode()
+            return _encode_error(f"could not find results for height #{height}")
         header = header_json(block.header)
         answers: dict[str, Callable[[], object]] = {
             "/header": lambda: {"header": header},
