@@ -115,14 +115,14 @@ class VerificationFailed(LocalnetError):
 
 
 class DirectoryNotOurs(LocalnetError):
-    """The directory that a demo or a soak would empty holds files that no earlier run left."""
+    """The directory that a demo, a soak or the benchmarks would empty holds files that no earlier run left."""
 
     CODE = 15
     CURE = "Give --dir a directory that is new or empty; nothing was removed."
 
 
 class DemoRunning(LocalnetError):
-    """Another demo or soak runs in the same directory."""
+    """Another demo, soak or run of the benchmarks goes on in the same directory."""
 
     CODE = 16
     CURE = "Wait for it, or give this one a directory of its own with --dir."

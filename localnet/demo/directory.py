@@ -1,4 +1,4 @@
-"""The directory of a demo or a soak: emptied before each run, so it must be of that kind, and no other run's."""
+"""The directory of a demo, a soak or the benchmarks: emptied before each run, so it must be of that kind, and no other run's."""
 
 from __future__ import annotations
 
@@ -16,25 +16,21 @@ if TYPE_CHECKING:
 LOCK_NAME: Final = "demo.lock"
 """Made by every run: it marks a directory as the demo's, and is locked while a run goes on."""
 
-_LEFT: Final = frozenset({"accuracy.png", "chains", "logs", "participants", "relayer"})
-"""What a run leaves.  A directory with nothing else is taken for the demo's also without the mark."""
-
 
 @contextmanager
 def claim_directory(directory: Path) -> Iterator[None]:
     """Empty a directory and keep it to this run.
 
     Raises:
-      DirectoryNotOurs: it holds something that is not the demo's.
+      DirectoryNotOurs: it holds something, and no earlier run has marked it.
       DemoRunning: another run goes on there.
 
     """
     directory.mkdir(parents=True, exist_ok=True)
-    names = {path.name for path in directory.iterdir()}
-    strange = sorted(names - _LEFT)
-    if strange and LOCK_NAME not in names:
+    names = sorted(path.name for path in directory.iterdir())
+    if names and LOCK_NAME not in names:
         raise DirectoryNotOurs(
-            f"expected {directory} to be empty or left by an earlier run, got {strange[0]} in it"
+            f"expected {directory} to be empty or left by an earlier run, got {names[0]} in it"
         )
     with (directory / LOCK_NAME).open("ab") as lock:
         try:

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from bench.main import bench_command
 from bench.registry import ROWS, Row
+from localnet.errors import DirectoryNotOurs
 from tests.support.localnet import use_real_cometbft
 from tests.support.tools import ROOT
 from tests.support.waiting import eventually
@@ -49,6 +50,16 @@ def find_servers(process: psutil.Process) -> list[psutil.Process]:
 
 def run(tmp_path: Path, *arguments: str) -> Result:
     return CliRunner().invoke(bench_command, [*arguments, "--dir", str(tmp_path / "bench")])
+
+
+@pytest.mark.usefixtures("fake_rows")
+def test_a_directory_with_other_files_is_left_as_it_is(tmp_path: Path) -> None:
+    thesis = tmp_path / "bench" / "kzg" / "thesis.tex"
+    thesis.parent.mkdir(parents=True)
+    thesis.write_text("years of work")
+    result = run(tmp_path, "kzg")
+    assert isinstance(result.exception, DirectoryNotOurs)
+    assert thesis.read_text() == "years of work"
 
 
 @pytest.mark.parametrize("name", ROWS)
