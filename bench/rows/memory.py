@@ -38,6 +38,7 @@ NAMES: Final = {
     "worker": "what an app started for itself",
     "relayer": "the relayer",
     "participants": "a process of participants",
+    "demo": "the demo itself",
 }
 
 
@@ -52,7 +53,7 @@ def run(context: BenchContext) -> list[Line]:
     busy = {found.kind: found.mib for found in context.demo(1).memory}
     for kind, name in NAMES.items():
         if kind in busy:
-            note = ("trains with torch",) if kind == "participants" else ()
+            note = ("trains with torch",) if kind in ("participants", "demo") else ()
             lines.append(Line(ROW, f"{name}, in a demo", summarise([busy[kind]], "MiB"), notes=note))
     lines.append(Line(ROW, "node processes with torch", summarise([with_torch], ""), aim=NO_TORCH_AIM))
     return lines

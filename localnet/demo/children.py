@@ -93,16 +93,16 @@ class Children:
                 continue
             raise ChildFailed(f"{child.name} ended with exit status {code}:\n{child.tail()}")
 
-    def peak_mib(self) -> dict[str, float]:
-        """Return the resident memory of the largest running process of each kind, in MiB."""
-        sizes: dict[str, float] = {}
+    def resident_mib(self) -> list[tuple[str, float]]:
+        """Return kind and resident memory of every running process, in MiB."""
+        sizes: list[tuple[str, float]] = []
         for child in self.started:
             if child.process.poll() is None:
                 try:
                     size = psutil.Process(child.process.pid).memory_info().rss / 2**20
                 except psutil.Error:
-                    continue
-                sizes[child.kind] = max(size, sizes.get(child.kind, 0.0))
+                    continue  # it has ended meanwhile
+                sizes.append((child.kind, size))
         return sizes
 
     def stop(self) -> None:

@@ -106,6 +106,8 @@ class DemoResult:
     """What participants reported of each update: round, bytes, seconds to train, prepare and submit it."""
     memory_peak_mib: dict[str, float] = field(default_factory=dict)
     """Peak resident memory of one process of each kind."""
+    memory_total_mib: float = 0.0
+    """Peak of the sum over all processes; pages that several share are counted in each."""
     tamper: dict[str, object] = field(default_factory=dict)
     kills: list[dict[str, object]] = field(default_factory=list)
     paths: dict[str, str] = field(default_factory=dict)

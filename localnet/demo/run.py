@@ -128,6 +128,7 @@ class Demo:
         result.timings["submitting_per_update"] = self._progress.mean_seconds("submit_seconds")
         result.updates = self._progress.submissions()
         result.memory_peak_mib = {kind: round(size, 1) for kind, size in sorted(watch.memory_mib.items())}
+        result.memory_total_mib = round(watch.memory_total_mib, 1)
         if chaos is not None:
             result.kills = [dataclasses.asdict(kill) for kill in chaos.kills]
         with self._timed("audit", "auditing"):

@@ -79,7 +79,8 @@ def print_summary(console: Console, result: DemoResult) -> None:
     console.print(f"time         {timings}", soft_wrap=not console.is_terminal)
     memory = ", ".join(f"{kind} {size:.0f} MiB" for kind, size in result.memory_peak_mib.items())
     console.print(
-        f"peak memory  {memory} (the largest process of each kind)", soft_wrap=not console.is_terminal
+        f"peak memory  {memory} (the largest process of each kind); all together {result.memory_total_mib:.0f} MiB",
+        soft_wrap=not console.is_terminal,
     )
     for name, path in result.paths.items():
         console.print(f"{name:<12} {_shorten(path)}")

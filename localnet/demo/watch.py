@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import psutil
 
 from abci_app.errors import NodeUnavailable
 from abci_app.grpc_errors import RemoteError
@@ -97,6 +98,7 @@ class RoundWatch:
         self._chaos = chaos
         self.rows: list[RoundRow] = []
         self.memory_mib: dict[str, float] = {}
+        self.memory_total_mib = 0.0
 
     def follow(self, on_row: Callable[[RoundRow], None]) -> hub_query.Task:
         """Return the task when it has ended and its last round is settled.
@@ -181,9 +183,10 @@ class RoundWatch:
             self._chaos.step(task.round)
 
     def _measure(self) -> None:
-        sizes = self._children.peak_mib()
-        for process in self._chains.localnet.processes():
-            size = process.resident_bytes / 2**20
-            sizes[process.kind] = max(size, sizes.get(process.kind, 0.0))
-        for kind, size in sizes.items():
+        sizes = [("demo", psutil.Process().memory_info().rss / 2**20), *self._children.resident_mib()]
+        sizes += [
+            (process.kind, process.resident_bytes / 2**20) for process in self._chains.localnet.processes()
+        ]
+        for kind, size in sizes:
             self.memory_mib[kind] = max(size, self.memory_mib.get(kind, 0.0))
+        self.memory_total_mib = max(self.memory_total_mib, sum(size for _, size in sizes))

@@ -54,6 +54,14 @@ def test_the_budget_is_paid_out_and_no_token_appears(quiet_demo: DemoRun) -> Non
     assert {after[f"participant-{number}"] for number in range(PARTICIPANTS)} == {each}
 
 
+def test_the_memory_of_all_processes_is_added_up(quiet_demo: DemoRun) -> None:
+    peaks = {kind: float(str(size)) for kind, size in quiet_demo.section("memory_peak_mib").items()}
+    assert {"app", "comet", "demo", "participants", "relayer", "supervisor"} <= set(peaks)
+    total = float(str(quiet_demo.report["memory_total_mib"]))
+    # Of nodes there are several, of which the largest is named.
+    assert sum(peaks.values()) < total
+
+
 def test_the_relayer_is_paid_for_each_packet_once(quiet_demo: DemoRun) -> None:
     pay = {name: int(str(value)) for name, value in quiet_demo.section("relay_pay").items()}
     assert pay["packets"] > 2 * QUIET_ROUNDS
