@@ -33,6 +33,8 @@ commands' own help by `./run docs`.
   Elsewhere `--hub`, `--shard` and `--genesis`, or their environment variables, say so.
 - What is marked as verified was checked by light client from the genesis file; the rest is the word of the node that
   answered.
+- After `eval "$(_GRADCHAIN_COMPLETE=bash_source gradchain)"` the shell completes verbs, options and choices; for zsh it
+  is `zsh_source`, for fish `_GRADCHAIN_COMPLETE=fish_source gradchain | source`.
 """
 
 

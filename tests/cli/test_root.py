@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -50,6 +51,27 @@ def test_the_help_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "loaded: []"
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("gradchain rel", ["relayer"]),
+        ("gradchain relayer p", ["packet", "pay", "pending"]),
+        ("gradchain demo --tamper h", ["header"]),
+        ("gradchain relayer start --con", ["--config"]),
+    ],
+)
+def test_a_shell_completes_verbs_options_and_choices(typed: str, expected: list[str]) -> None:
+    words = {"COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1)}
+    done = subprocess.run(
+        [Path(sys.executable).with_name("gradchain")],
+        env={**os.environ, "_GRADCHAIN_COMPLETE": "bash_complete", **words},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert [line.partition(",")[2] for line in done.stdout.splitlines()] == expected
 
 
 def test_commands_about_keys_load_neither_grpc_nor_torch() -> None:
