@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import stat
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
@@ -21,6 +20,7 @@ from localnet.keys import derive_account, derive_key, derive_node_keys
 from localnet.manifest import Manifest, load_manifest, parse_manifest
 from localnet.network import Localnet
 from tests.support.localnet import build_manifest
+from tests.support.ports import taken_port
 from tx.keys import format_address
 
 if TYPE_CHECKING:
@@ -149,9 +149,7 @@ def test_every_listener_is_on_the_loopback_interface(tmp_path: Path) -> None:
 
 def test_a_port_that_is_taken_is_left_out(tmp_path: Path) -> None:
     base = Localnet.create(build_manifest(), tmp_path / "probe").nodes[0].config.p2p.port
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", base))
-        other.listen()
+    with taken_port(base):
         localnet = Localnet.create(build_manifest(base_port=base), tmp_path / "net")
         assert localnet.nodes[0].config.p2p.port > base
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -23,6 +22,7 @@ from localnet.manifest import load_manifest
 from localnet.network import Localnet
 from localnet.status import check_agreement, collect_reports
 from tests.support.localnet import build_manifest, running_localnet, use_real_cometbft, write_fake_cometbft
+from tests.support.ports import taken_port
 from tests.support.tools import ROOT
 from tests.support.waiting import eventually
 from wire.gradchain.node.v1 import query_pb2, query_pb2_grpc
@@ -184,11 +184,8 @@ def test_a_port_that_was_taken_meanwhile_is_named(tmp_path: Path) -> None:
     use_real_cometbft()
     localnet = Localnet.create(build_manifest(), tmp_path)
     endpoint = localnet.nodes[0].config.rpc
-    with socket.socket() as other:
-        other.bind((endpoint.host, endpoint.port))
-        other.listen()
-        with pytest.raises(PortInUse, match=str(endpoint.port)):
-            localnet.start()
+    with taken_port(endpoint.port), pytest.raises(PortInUse, match=str(endpoint.port)):
+        localnet.start()
     assert not localnet.is_running
 
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +10,7 @@ from abci_app.doctor import Check, Examination, examine
 from abci_app.errors import HomeInvalid, HomeMissing
 from abci_app.nodehome import NodeHome, load_config
 from tests.support.localnet import make_kvstore_home, running_node, use_real_cometbft, write_fake_cometbft
+from tests.support.ports import taken_port
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -91,9 +91,7 @@ def test_an_engine_whose_app_was_wiped_will_be_replayed(home: NodeHome) -> None:
 
 def test_a_port_that_another_process_has_is_seen(home: NodeHome) -> None:
     endpoint = load_config(home).p2p
-    with socket.socket() as other:
-        other.bind((endpoint.host, endpoint.port))
-        other.listen()
+    with taken_port(endpoint.port):
         assert_only_bad(home, "port p2p", "taken by another process")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -34,6 +33,7 @@ from tests.support.localnet import (
     use_real_cometbft,
     write_fake_cometbft,
 )
+from tests.support.ports import taken_port
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -149,11 +149,11 @@ def test_a_port_in_use_is_named(tmp_path: Path, name: str) -> None:
     use_real_cometbft()
     home = make_kvstore_home(tmp_path / "home")
     endpoint = load_config(home).listeners[name]
-    with socket.socket() as other:
-        other.bind((endpoint.host, endpoint.port))
-        other.listen()
-        with pytest.raises(PortInUse, match=f"{endpoint.port} to be free for {name}"):
-            run_node(home)
+    with (
+        taken_port(endpoint.port),
+        pytest.raises(PortInUse, match=f"{endpoint.port} to be free for {name}"),
+    ):
+        run_node(home)
     assert not list(home.run_directory.glob("*.pid"))
 
 
