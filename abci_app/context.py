@@ -11,6 +11,7 @@ from abci_app.reading import ReadCache
 
 if TYPE_CHECKING:
     from aggregation.kzg import Setup
+    from tx.errors import AppError
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,33 @@ class VerificationCache:
                 self._verdicts.popitem(last=False)
 
 
+class RefusalCache:
+    """Why pure checks have failed, by the digest of everything the check depends on.
+
+    For checks that cost much and whose failure is a result: a transaction that fails for another reason takes the result
+    back, so that the same check could be asked for again and again.  Few fail, so few are remembered.
+    """
+
+    def __init__(self, capacity: int = 1_024) -> None:
+        self._capacity = capacity
+        self._errors: OrderedDict[bytes, AppError] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, digest: bytes) -> AppError | None:
+        """Return an error like the one that is remembered, to be raised, or None."""
+        with self._lock:
+            error = self._errors.get(digest)
+        # Not the same object: a raise leaves its traceback on it.
+        return None if error is None else type(error)(error.message)
+
+    def put(self, digest: bytes, error: AppError) -> None:
+        """Remember why a check has failed, and forget the oldest reasons above the capacity."""
+        with self._lock:
+            self._errors[digest] = type(error)(error.message)
+            while len(self._errors) > self._capacity:
+                self._errors.popitem(last=False)
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """Helpers of a node that hold no chain state."""
@@ -53,6 +81,7 @@ class Services:
     kzg: Setup
     verified: VerificationCache = field(default_factory=VerificationCache)
     read: ReadCache = field(default_factory=ReadCache)
+    refused: RefusalCache = field(default_factory=RefusalCache)
 
 
 @dataclass(frozen=True, slots=True)

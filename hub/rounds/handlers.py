@@ -164,7 +164,10 @@ def _settle_body(
 
 
 def verify_body_once(services: Services, rules: BodyRules, body_bytes: bytes) -> packet_pb2.CheckpointBody:
-    """Verify a body, unless the node has found the same one good before: CheckTx and the block both ask.
+    """Verify a body, unless the node knows the verdict from before: CheckTx and the block both ask.
+
+    A false one is remembered too.  Its rejection is a result, and a transaction that fails by another message takes it
+    back: without that, one lie of a shard could be had verified as often as there are transactions.
 
     The verdict depends on nothing but what its digest covers; the header's root stands for the bytes, whose parts
     were checked against it.
@@ -186,7 +189,14 @@ def verify_body_once(services: Services, rules: BodyRules, body_bytes: bytes) ->
     key = digest.digest()
     if services.verified.get(key):
         return packet_pb2.CheckpointBody.FromString(body_bytes)
-    body = verify_body(services.kzg, rules, body_bytes)
+    refused = services.refused.get(key)
+    if refused is not None:
+        raise refused
+    try:
+        body = verify_body(services.kzg, rules, body_bytes)
+    except AppError as error:
+        services.refused.put(key, error)
+        raise
     services.verified.put(key, verdict=True)
     return body
 

@@ -8,6 +8,7 @@ import pytest
 
 from abci_app.state import BULK
 from aggregation.merkle import merkle_root
+from hub.rounds.body import verify_body
 from hub.rounds.keys import AGGREGATE_PREFIX, PART_PREFIX, TALLY_PREFIX
 from hub.rounds.state import get_shard_round
 from hub.rounds.types import ShardStatus
@@ -21,13 +22,16 @@ from tests.support.federation import (
     make_updates,
     seal,
 )
-from tests.support.hub import RELAYER, HubChain, body_message, start_training
+from tests.support.hub import CREATOR, RELAYER, HubChain, body_message, start_training
 from tests.support.hub_lies import DIMENSION, LIES, a_forged_signature, one_coordinate
 from tx.codec import encode
+from wire.gradchain.hub.v1 import tx_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from aggregation.kzg import Setup
+    from hub.rounds.body import BodyRules
     from tests.support.hub_lies import Lie
     from wire.gradchain.fl.v1 import packet_pb2
 
@@ -134,6 +138,52 @@ def test_a_rejection_is_final(training: tuple[HubChain, int]) -> None:
     record = get_shard_round(chain.state, chain.newest(part.info.task), part.shard)
     assert record is not None
     assert record.status is ShardStatus.REJECTED
+
+
+def test_a_false_body_is_verified_once_a_node(
+    training: tuple[HubChain, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever adds a message that fails takes the rejection back, and could ask for the same work again and again."""
+    chain, part = branch(training)
+    chain.forget()
+    body = make_body(part, make_updates(part))
+    one_coordinate(part, body)
+    made = seal(part, body)
+    chain.deliver(part.shard, made.packet())
+    verified: list[bytes] = []
+
+    def count(setup: Setup, rules: BodyRules, body_bytes: bytes) -> packet_pb2.CheckpointBody:
+        verified.append(rules.header.body_root)
+        return verify_body(setup, rules, body_bytes)
+
+    monkeypatch.setattr("hub.rounds.handlers.verify_body", count)
+    too_much = tx_pb2.MsgTransfer(to=CREATOR.public_key, amount=10**9)
+    setattr(too_much, "from", RELAYER.public_key)
+    spoilt = [chain.sign(RELAYER, body_message(part, made.parts), too_much) for _ in range(3)]
+    good = chain.sign(RELAYER, body_message(part, made.parts))
+    chain.check(good)
+    results = chain.block(*spoilt, good).results
+    assert [result.code != 0 for result in results] == [True, True, True, False]
+    assert verified == [made.header.body_root]
+    record = get_shard_round(chain.state, chain.newest(part.info.task), part.shard)
+    assert record is not None
+    assert (record.reject_codespace, record.reject_code) == ("aggregation", 13)
+
+
+def test_a_rejection_does_not_depend_on_what_a_node_remembers(training: tuple[HubChain, int]) -> None:
+    outcomes = []
+    for is_forgetful in (False, True):
+        chain, part = branch(training)
+        body = make_body(part, make_updates(part))
+        one_coordinate(part, body)
+        made = seal(part, body)
+        chain.deliver(part.shard, made.packet())
+        tx = chain.sign(RELAYER, body_message(part, made.parts))
+        chain.check(tx)
+        if is_forgetful:
+            chain.forget()
+        outcomes.append((chain.block(tx).results, chain.state.digest()))
+    assert outcomes[0] == outcomes[1]
 
 
 def test_a_rejected_shard_does_not_hold_up_the_others(training: tuple[HubChain, int]) -> None:
