@@ -38,6 +38,9 @@ MAX_LOG_CHARACTERS: Final = 500
 MAX_CLAIMS: Final = 65_536
 """Most claims in a proposal: an update may have two bytes, so that bytes alone do not bound the work of a block."""
 
+UPDATE_REFUSED: Final = "update_refused"
+"""Kind of the event that tells why an item of a bundle was refused."""
+
 REPLAY_PREFIX = b"tx/"
 """`tx/` BE64(expires_at_ns) sha256(body) -> 0x01: bodies that must not be executed again, until they expire."""
 
@@ -188,7 +191,7 @@ def _execute_bundle(app: AppDefinition, block: BlockContext, state: Overlay, bun
                 "code": str(error.CODE),
                 "log": shorten_log(error),
             }
-            events.append(Event("update_refused", tuple(verdict.items())))
+            events.append(Event(UPDATE_REFUSED, tuple(verdict.items())))
             flags.append(False)
             continue
         overlay.merge()

@@ -16,6 +16,7 @@ import structlog
 
 from abci_app.context import BlockContext, TxContext
 from abci_app.errors import CommitTimeout, UpdatesNotTaken
+from abci_app.execution import UPDATE_REFUSED
 from abci_app.grpc_errors import RemoteError
 from tx.codec import encode
 from tx.errors import AppError
@@ -192,7 +193,7 @@ def check_item_verdict(result: TxResult, index: int) -> None:
         return
     for event in result.events:
         attributes = dict(event.attributes)
-        if event.kind == "update_refused" and attributes["index"] == str(index):
+        if event.kind == UPDATE_REFUSED and attributes["index"] == str(index):
             raise RemoteError(
                 attributes["codespace"], int(attributes["code"]), attributes.get("log", result.log)
             )

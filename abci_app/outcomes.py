@@ -7,16 +7,23 @@ itself.  They are kept in memory: after a restart a client asks the state instea
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Condition
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from abci_app.execution import MAX_CLAIMS, UPDATE_REFUSED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from abci_app.execution import TxResult
 
-CAPACITY = 50_000
+CAPACITY: Final = 50_000
+"""Transactions whose outcomes are remembered."""
+
+MAX_REFUSALS: Final = 2 * MAX_CLAIMS
+"""Refused updates that are remembered, unless the newest block alone has more: a few bytes can make one, which takes
+a kilobyte of memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +35,14 @@ class Outcome:
 
 
 class OutcomeIndex:
-    """Outcomes by the sha256 of the transaction."""
+    """Outcomes by the sha256 of the transaction.
+
+    Of their events only refusals of updates are kept: who sent one of a bundle asks for its own.
+    """
 
     def __init__(self) -> None:
         self._outcomes: OrderedDict[bytes, Outcome] = OrderedDict()
+        self._refusals = 0
         self._changed = Condition()
         self._height = 0
 
@@ -40,10 +51,23 @@ class OutcomeIndex:
         with self._changed:
             self._height = height
             for tx_hash, result in outcomes.items():
-                self._outcomes[tx_hash] = Outcome(height, result)
-            while len(self._outcomes) > CAPACITY:
-                self._outcomes.popitem(last=False)
+                self._forget(tx_hash)
+                kept = replace(
+                    result, events=tuple(event for event in result.events if event.kind == UPDATE_REFUSED)
+                )
+                self._outcomes[tx_hash] = Outcome(height, kept)
+                self._refusals += len(kept.events)
+            while len(self._outcomes) > CAPACITY or self._refusals > MAX_REFUSALS:
+                oldest = next(iter(self._outcomes))
+                if self._outcomes[oldest].height == height:
+                    break
+                self._forget(oldest)
             self._changed.notify_all()
+
+    def _forget(self, tx_hash: bytes) -> None:
+        outcome = self._outcomes.pop(tx_hash, None)
+        if outcome is not None:
+            self._refusals -= len(outcome.result.events)
 
     def get(self, tx_hash: bytes) -> Outcome | None:
         """Return the outcome of a transaction, or None while it is unknown."""
