@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from abci_app.context import BlockContext, Event, TxContext
@@ -37,6 +38,9 @@ MAX_LOG_CHARACTERS: Final = 500
 
 MAX_CLAIMS: Final = 65_536
 """Most claims in a proposal: an update may have two bytes, so that bytes alone do not bound the work of a block."""
+
+MAX_FORGOTTEN: Final = MAX_CLAIMS
+"""Most expired bodies that a block forgets: as many as one can bring, so that no backlog lasts."""
 
 UPDATE_REFUSED: Final = "update_refused"
 """Kind of the event that tells why an item of a bundle was refused."""
@@ -212,8 +216,8 @@ def execute_tx(app: AppDefinition, block: BlockContext, state: Overlay, read: Re
 
 
 def prune_replay_keys(block: BlockContext, state: Overlay) -> None:
-    """Forget bodies that have expired: their own expiry keeps them out from now on."""
-    for key, _ in state.scan(BULK, REPLAY_PREFIX):
+    """Forget bodies that have expired, up to a number a block: their own expiry keeps them out from now on."""
+    for key, _ in islice(state.scan(BULK, REPLAY_PREFIX), MAX_FORGOTTEN):
         if int.from_bytes(key[3:11], "big") >= block.time_ns:
             return
         state.delete(BULK, key)

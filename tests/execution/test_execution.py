@@ -8,6 +8,7 @@ from abci_app.context import Services
 from abci_app.errors import BundleRefused, DuplicateItem, NothingNew, TxReplayed, UnknownMessageType
 from abci_app.execution import (
     MAX_CLAIMS,
+    MAX_FORGOTTEN,
     RefusedResult,
     bitmap,
     check_tx,
@@ -107,6 +108,22 @@ def test_expired_bodies_are_forgotten_and_others_kept() -> None:
     assert len(list(overlay.scan(BULK, b"tx/"))) == 1
     prune_replay_keys(block_at(6, NOW_NS + LIFE_NS + 1), overlay)
     assert not list(overlay.scan(BULK, b"tx/"))
+
+
+def test_a_block_forgets_a_bounded_number_of_bodies_the_earliest_first() -> None:
+    """Whoever lets all transactions of ten minutes expire at once must not stop a block for as long as they took."""
+    reader = MemoryReader()
+    times = [NOW_NS - 2] * MAX_FORGOTTEN + [NOW_NS - 1] * 3
+    keys = [
+        b"tx/" + time_ns.to_bytes(8, "big") + number.to_bytes(32, "big")
+        for number, time_ns in enumerate(times)
+    ]
+    reader.pairs["bulk"] = dict.fromkeys(keys, b"\x01")
+    left = []
+    for height in (6, 7):
+        reader.commit(execute_block(mini_app(), block_at(height), reader, []).state)
+        left.append(sorted(reader.pairs["bulk"]))
+    assert left == [keys[-3:], []]
 
 
 @pytest.mark.parametrize(
