@@ -35,13 +35,14 @@ from abci_app.errors import NurseryFailed
 from abci_app.process import die_with_parent, send_group_signal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from types import FrameType
 
 START_S: Final = 120.0
 """Time for the imports of a nursery, on a machine where much starts at once."""
 
 _PACKET_BYTES: Final = 65_536
+_STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _ENDED_WITH_NURSERY: Final = -int(signal.SIGKILL)
 
 
@@ -226,9 +227,12 @@ class _Server:
 
     def _start(self, data: bytes) -> int:
         request = json.loads(data)
+        # What comes before the child has handlers of its own waits: the nursery's would drop it.
+        earlier = signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
         pid = os.fork()
         if pid == 0:
-            self._become(request["arguments"], Path(request["log"]))
+            self._become(request["arguments"], Path(request["log"]), earlier)
+        signal.pthread_sigmask(signal.SIG_SETMASK, earlier)
         # The child does so too; whoever is first, the group exists before anyone hears of the child.
         with suppress(ProcessLookupError, PermissionError):
             os.setpgid(pid, pid)
@@ -243,8 +247,8 @@ class _Server:
                 packet = {"ended": pid, "status": os.waitstatus_to_exitcode(status)}
                 self.control.send(json.dumps(packet).encode())
 
-    def _become(self, arguments: Sequence[str], log: Path) -> NoReturn:
-        """Turn this fork into the program that was asked for."""
+    def _become(self, arguments: Sequence[str], log: Path, mask: Iterable[int]) -> NoReturn:
+        """Turn this fork into the program that was asked for; `mask`: the signals that stay blocked."""
         status = 1
         try:
             os.setpgid(0, 0)
@@ -259,7 +263,7 @@ class _Server:
             os.dup2(descriptor, sys.stdout.fileno())
             os.dup2(descriptor, sys.stderr.fileno())
             os.close(descriptor)
-            status = _run_module(arguments)
+            status = _run_module(arguments, mask)
         finally:
             # Never back into the loop of the nursery, whatever happened.
             sys.stdout.flush()
@@ -267,10 +271,11 @@ class _Server:
             os._exit(status)
 
 
-def _run_module(arguments: Sequence[str]) -> int:
-    """Run `python -m` with these arguments and return its exit status."""
+def _run_module(arguments: Sequence[str], mask: Iterable[int]) -> int:
+    """Run `python -m` with these arguments and return its exit status; signals are taken from now on."""
     sys.argv = list(arguments)
     try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
     except SystemExit as end:
         if end.code is None or isinstance(end.code, int):

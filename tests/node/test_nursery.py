@@ -190,3 +190,15 @@ def test_a_nursery_that_cannot_import_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize("module", sorted({module for modules in PRELOADED.values() for module in modules}))
 def test_every_module_that_a_localnet_imports_early_exists(module: str) -> None:
     assert find_spec(module) is not None
+
+
+def test_a_child_can_be_stopped_from_its_first_moment(
+    tmp_path: Path, programs: Path, nursery: Nursery
+) -> None:
+    write_program(programs, "import time; time.sleep(600)")
+    children = [nursery.launch([PYTHON, "-m", "program"], tmp_path / "log") for _ in range(20)]
+    for child in children:
+        child.send_signal(signal.SIGTERM)
+    at_once = nursery.launch([PYTHON, "-m", "program"], tmp_path / "log")
+    at_once.send_signal(signal.SIGTERM)
+    assert {child.wait() for child in (*children, at_once)} == {-signal.SIGTERM}
