@@ -1,4 +1,4 @@
-"""Two questions at once, both to their ends."""
+"""Several questions at once, all to their ends."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Iterable
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -23,3 +23,13 @@ async def finish_both(first: Awaitable[A], second: Awaitable[B]) -> tuple[A, B]:
     if isinstance(other, BaseException):
         raise other
     return one, other
+
+
+async def finish_all(questions: Iterable[Awaitable[A]]) -> list[A]:
+    """Return what all give, or raise what the first that failed has raised, when all have ended; see `finish_both`."""
+    found: list[A] = []
+    for answer in await asyncio.gather(*questions, return_exceptions=True):
+        if isinstance(answer, BaseException):
+            raise answer
+        found.append(answer)
+    return found

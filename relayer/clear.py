@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from abci_app.both import finish_all
 from relayer.actions import PutPacket
 from relayer.driver import Driver
 from relayer.errors import ClearUnfinished
@@ -103,7 +104,7 @@ async def clear(
 
     """
     watch = _Watch({})
-    for _, ends in await asyncio.gather(*(list_open(hub, shard) for shard in shards.values())):
+    for _, ends in await finish_all(list_open(hub, shard) for shard in shards.values()):
         for _, packets in ends:
             watch.wanted.update((sent.key, None) for sent in packets if is_wanted(sent.key))
     if watch.wanted:

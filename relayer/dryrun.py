@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, get_args
 
+from abci_app.both import finish_all
 from relayer import actions, queries
 from relayer.discovery import find_link
 from relayer.effects import Effects
@@ -177,8 +178,8 @@ async def rehearse(
         max_tx_bytes=config.max_tx_bytes,
     )
     rehearsal = _Rehearsal(machine, effects, config)
-    found = await asyncio.gather(*(find_link(hub, shard) for shard in shards.values()))
-    heads = await asyncio.gather(*(queries.get_head(chain) for chain in nodes.values()))
+    found = await finish_all(find_link(hub, shard) for shard in shards.values())
+    heads = await finish_all(queries.get_head(chain) for chain in nodes.values())
     for head in heads:
         rehearsal.hear(head)
     for ready in found:
@@ -196,6 +197,7 @@ async def rehearse(
     finally:
         for task in rehearsal.tasks:
             task.cancel()
+        await asyncio.gather(*rehearsal.tasks, return_exceptions=True)
     txs = sorted(rehearsal.txs, key=lambda tx: (tx.chain, tx.packets[0].sequence if tx.packets else 0))
     return Plan(tuple(txs), tuple(rehearsal.bodies), _list_waiting(machine, rehearsal.planned))
 

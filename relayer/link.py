@@ -6,7 +6,6 @@ was interrupted.  Only the chains' authorities may do this: a new client believe
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -84,8 +83,9 @@ class Linker:
 
     async def _find_clients(self, shard: ChainNodes) -> tuple[list[ClientInfo], list[ClientInfo]]:
         """Return the clients that may be the two ends, those that are most likely first."""
-        hub_all, shard_all, registered = await asyncio.gather(
-            queries.list_clients(self.hub), queries.list_clients(shard), list_registered(self.hub)
+        (hub_all, shard_all), registered = await finish_both(
+            finish_both(queries.list_clients(self.hub), queries.list_clients(shard)),
+            list_registered(self.hub),
         )
         chosen = registered.get(shard.chain_id)
         hub_clients = [client for client in hub_all if client.state.trust.chain_id == shard.chain_id]

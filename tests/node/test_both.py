@@ -1,4 +1,4 @@
-"""Two questions at once end together."""
+"""Questions that are asked at once end together."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from abci_app.both import finish_both
+from abci_app.both import finish_all, finish_both
 
 
 async def _give(value: str) -> str:
@@ -45,3 +45,27 @@ def test_a_failure_is_raised_when_the_other_question_has_ended_too(*, fails_firs
 def test_of_two_failures_the_first_one_is_raised() -> None:
     with pytest.raises(LookupError, match="one"):
         asyncio.run(finish_both(_fail(LookupError("one")), _fail(LookupError("other"))))
+
+
+def test_all_answers_are_returned_in_their_order() -> None:
+    assert asyncio.run(finish_all(_give(value) for value in "abc")) == ["a", "b", "c"]
+    assert asyncio.run(finish_all([])) == []
+
+
+def test_the_first_failure_of_many_is_raised_when_all_have_ended() -> None:
+    ended: list[bool] = []
+
+    async def take_long() -> str:
+        for _ in range(5):
+            await asyncio.sleep(0)
+        ended.append(True)
+        return ""
+
+    async def ask() -> None:
+        with pytest.raises(LookupError, match="one"):
+            await finish_all(
+                [take_long(), _fail(LookupError("one")), _fail(LookupError("other")), take_long()]
+            )
+        assert ended == [True, True]
+
+    asyncio.run(ask())

@@ -14,7 +14,7 @@ from ibc.errors import NotAuthority
 from ibc.proof_spec import DEFAULT_SPECS
 from relayer import queries
 from relayer.discovery import find_link
-from relayer.errors import AuthorityMissing, LinkConflict, LinkMissing, WitnessDisagrees
+from relayer.errors import AuthorityMissing, EndpointsDown, LinkConflict, LinkMissing, WitnessDisagrees
 from relayer.link import choose_pair
 from relayer.queries import ClientInfo
 from relayer.service import link_chains
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from relayer.nodes import ChainNodes
+    from relayer.types import ChainId
     from tests.support.relayer import Pair
 
 
@@ -207,3 +209,22 @@ def test_an_expired_client_is_not_linked() -> None:
         choose_pair([tied], [make_client(1, "07-tendermint-3")])
     free = make_client(3, status=ClientStatus.FROZEN)
     assert choose_pair([free], []) == (None, None)
+
+
+def test_a_chain_that_cannot_be_asked_ends_the_search_for_clients_when_the_others_have_answered(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = queries.list_clients
+    answered: list[ChainId] = []
+
+    async def list_clients(chain: ChainNodes) -> list[ClientInfo]:
+        if chain.kind == "hub":
+            raise EndpointsDown("no answer")
+        found = await asked(chain)
+        answered.append(chain.chain_id)
+        return found
+
+    monkeypatch.setattr(queries, "list_clients", list_clients)
+    with pytest.raises(EndpointsDown):
+        asyncio.run(link_chains(pair.config))
+    assert answered == [pair.shard.chain_id]
