@@ -23,6 +23,7 @@ _PR_SET_PDEATHSIG: Final = 1
 
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 _STAT_STATE: Final = 0
+_STAT_THREADS: Final = 17
 _STAT_START: Final = 19
 """Index of `starttime` behind the name in /proc/PID/stat (proc(5) counts it as field 22)."""
 
@@ -44,7 +45,9 @@ def identify(pid: int) -> ProcessId | None:
         except (FileNotFoundError, ProcessLookupError):
             return None
         values = text.rpartition(")")[2].split()
-        return None if values[_STAT_STATE] in {"Z", "X"} else ProcessId(pid, values[_STAT_START])
+        # The state is that of the first thread.  While others go on, the process keeps its ports and locks.
+        is_dead = values[_STAT_STATE] in {"Z", "X"} and int(values[_STAT_THREADS]) <= 1
+        return None if is_dead else ProcessId(pid, values[_STAT_START])
     import psutil  # noqa: PLC0415  # only where /proc is missing
 
     try:
@@ -62,8 +65,10 @@ def is_alive(process: ProcessId) -> bool:
 
 
 def write_pid_file(path: Path, process: ProcessId) -> None:
-    """Record a process."""
-    path.write_text(f"{process.pid} {process.started}\n")
+    """Record a process, in one step: whoever reads finds it whole, or what was recorded before."""
+    fresh = path.with_suffix(".new")
+    fresh.write_text(f"{process.pid} {process.started}\n")
+    fresh.replace(path)
 
 
 def read_pid_file(path: Path) -> ProcessId | None:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,7 +24,6 @@ from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
 
@@ -49,6 +49,29 @@ def test_a_process_is_known_until_it_ends(sleeper: subprocess.Popen[bytes]) -> N
     eventually(lambda: not is_alive(process), "the end of the process")
     sleeper.wait()
     assert identify(sleeper.pid) is None
+
+
+def test_a_process_has_not_ended_while_a_thread_of_it_goes_on(tmp_path: Path) -> None:
+    """Until then it keeps its ports and its locks."""
+    number = {"x86_64": 60, "aarch64": 93}[os.uname().machine]
+    program = (
+        "import ctypes, threading, time; threading.Thread(target=time.sleep, args=(600,)).start();"
+        f"print('up', flush=True); ctypes.CDLL(None).syscall({number}, 0)"
+    )
+    log = tmp_path / "log"
+    child = spawn([sys.executable, "-c", program], os.environ, log)
+    try:
+        process = require_identity(child.pid)
+        state = Path(f"/proc/{child.pid}/stat")
+        eventually(
+            lambda: state.read_text().rpartition(")")[2].split()[0] == "Z", "the end of the first thread"
+        )
+        assert is_alive(process)
+        assert send_signal(process, signal.SIGKILL)
+        eventually(lambda: not is_alive(process), "the end of the process")
+    finally:
+        child.kill()
+        child.wait()
 
 
 def test_another_process_with_the_same_id_is_not_taken_for_it(sleeper: subprocess.Popen[bytes]) -> None:
