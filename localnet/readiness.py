@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from abci_app.errors import EndpointUnreachable
+from abci_app.errors import EndpointUnreachable, RpcRefused
 from abci_app.lifecycle import Phase
 from abci_app.nodestate import read_state
 from abci_app.probe import accepts_tcp
@@ -18,18 +18,21 @@ if TYPE_CHECKING:
     from localnet.nodes import NodeHandle
 
 POLL_S: Final = 0.05
+RPC_TIMEOUT_S: Final = 10.0
 
 
 def has_blocks(node: NodeHandle, height: int) -> bool:
-    """Tell whether the node answers, keeps up with its chain, and has reached a height."""
+    """Tell whether the node answers, keeps up with its chain, and its app has executed a height.
+
+    A node stores a block before its app executes it; until then the app has nothing of it to tell.
+    """
     if not accepts_tcp(node.config.rpc):
         return False
     try:
-        with node.open_rpc(timeout_s=2.0) as rpc:
-            status = rpc.status()
-    except EndpointUnreachable:
-        return False
-    return status.height >= height and not status.catching_up
+        with node.open_rpc(timeout_s=RPC_TIMEOUT_S) as rpc:
+            return rpc.abci_info().height >= height and not rpc.status().catching_up
+    except (EndpointUnreachable, RpcRefused):
+        return False  # refused: the node has lost its app, and is about to end
 
 
 def has_services(node: NodeHandle) -> bool:

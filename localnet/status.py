@@ -12,8 +12,9 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from abci_app.both import finish_both
 from abci_app.client import ChainConnection
-from abci_app.errors import EndpointUnreachable, HeightUnavailable, NodeError
+from abci_app.errors import EndpointUnreachable, HeightUnavailable, NodeError, RpcRefused
 from abci_app.nodestate import read_state
 from abci_app.probe import accepts_tcp
 from abci_app.rpc_async import AsyncCometRpc
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from localnet.nodes import NodeHandle
 
-RPC_TIMEOUT_S: Final = 3.0
+RPC_TIMEOUT_S: Final = 10.0
 _NANOSECONDS: Final = 1_000_000_000
 
 
@@ -50,7 +51,7 @@ class NodeReport:
     reason: str
     """Why it was last restarted; "" if it never was."""
     answers: bool
-    """Whether its RPC answers; what follows is empty if not."""
+    """Whether its RPC answers, and its app to that; what follows is empty if not."""
     height: int = 0
     block_age_s: float = 0.0
     """Seconds since the time of the newest block."""
@@ -140,10 +141,10 @@ async def _report(node: NodeHandle) -> NodeReport:
     report = NodeReport(node.name, node.chain, state.phase, state.restarts, state.reason, answers=False)
     try:
         async with AsyncCometRpc(node.rpc_url, RPC_TIMEOUT_S) as rpc:
-            status, info, peers, mempool = await asyncio.gather(
-                rpc.status(), rpc.abci_info(), rpc.peer_count(), rpc.mempool_size()
+            (status, info), (peers, mempool) = await finish_both(
+                finish_both(rpc.status(), rpc.abci_info()), finish_both(rpc.peer_count(), rpc.mempool_size())
             )
-    except EndpointUnreachable:
+    except (EndpointUnreachable, RpcRefused):  # refused: the node has lost its app, and is about to end
         return replace(report, states=_ask_app(node))
     return replace(
         report,
