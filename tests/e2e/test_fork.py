@@ -84,7 +84,7 @@ def active_shards(network: SmallNetwork) -> list[str]:
     """Return the shards that get assignments, as the hub says."""
     with grpc.insecure_channel(network.hub.grpc_addresses[0]) as channel:
         hub = query_pb2_grpc.HubServiceStub(channel)
-        answer: query_pb2.ListShardsResponse = hub.ListShards(query_pb2.ListShardsRequest(), timeout=10)
+        answer: query_pb2.ListShardsResponse = hub.ListShards(query_pb2.ListShardsRequest(), timeout=30)
     return [shard.chain_id for shard in answer.shards if shard.active]
 
 
@@ -102,7 +102,9 @@ def client_states(network: SmallNetwork) -> dict[tuple[str, str], str]:
 
 def submissions(log: Path) -> list[dict[str, object]]:
     """Return the lines of a relayer's log that say that evidence was submitted."""
-    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    # The relayer may be amid its last line.
+    complete = log.read_text().rpartition("\n")[0].splitlines()
+    lines = [json.loads(line) for line in complete if line.startswith("{")]
     return [line for line in lines if line["event"] == "misbehaviour submitted: client frozen"]
 
 
