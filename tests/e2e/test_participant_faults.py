@@ -207,8 +207,8 @@ def claim_absence(true: bytes) -> bytes:
 def test_a_participant_refuses_what_a_lying_node_says(
     liar: LyingNode, waiting: Participant, monkeypatch: pytest.MonkeyPatch, call: str, lie: Lie
 ) -> None:
-    monkeypatch.setattr("participant.verified.PROOF_PATIENCE_S", 1.0)
     assert waiting.prepare_round().number == 1, "the truth is believed"
+    monkeypatch.setattr("participant.verified.PROOF_PATIENCE_S", 1.0)
     monkeypatch.setitem(liar.lies, call, lie)
     with pytest.raises(UnverifiedData):
         waiting.prepare_round()

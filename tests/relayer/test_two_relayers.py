@@ -172,8 +172,9 @@ def test_what_two_relayers_deliver_runs_once_and_the_second_delivery_costs_no_fe
         send_and_wait(net)
         for chain in net.chains:
             check_delivered(net, chain)
+        # The second of two deliveries may come after the packets have ended, and be noted later still.
+        eventually(lambda: count_wasted(net) > 0, "both to have tried the same")
         assert all(read_txs(net, position) for position in range(2)), "both have tried"
-        assert count_wasted(net), "they have tried the same"
         for account in KEYS:
             deliver_again(net, net.shard, channel_tx.MsgRecvPacket, account)
             deliver_again(net, net.hub, channel_tx.MsgAcknowledgement, account)
