@@ -71,13 +71,13 @@ class Chaos:
         for connection in (self.chains.hub_connection, *self.chains.shard_connections.values()):
             try:
                 clients = connection.ibc(
-                    lambda stub: stub.ListClients(ibc_query.ListClientsRequest(), timeout=5.0)
+                    lambda stub: stub.ListClients(ibc_query.ListClientsRequest(), timeout=30.0)
                 ).clients
                 for client in clients:
                     request = ibc_query.ListPendingPacketsRequest(client_id=client.client_id)
                     answer = connection.ibc(
                         lambda stub, request=request: stub.ListPendingPackets(  # type: ignore[misc]
-                            request, timeout=5.0
+                            request, timeout=30.0
                         )
                     )
                     count += len(answer.packets)

@@ -190,7 +190,7 @@ def test_a_node_that_keeps_dying_is_given_up_with_the_end_of_its_log(
 def test_a_process_that_ignores_the_request_to_end_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stubborn = 'trap "" TERM INT; while true; do sleep 0.05; done'
+    stubborn = 'trap "" TERM INT; : > "$0.up"; while true; do sleep 0.05; done'
     monkeypatch.setenv(BINARY_VARIABLE, str(write_fake_cometbft(tmp_path, "0.39.4", stubborn)))
     home = make_kvstore_home(tmp_path / "home")
     program = (
@@ -201,6 +201,7 @@ def test_a_process_that_ignores_the_request_to_end_is_killed(
     with start_python(program, str(home.path), log=home.log_file("test")) as supervisor:
         try:
             processes = [wait_for_process(home, "app"), wait_for_process(home, "comet")]
+            eventually((tmp_path / "cometbft.up").exists, "a process that ignores requests")
             supervisor.terminate()
             supervisor.wait()
         finally:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.localnet
 
-LATE_S = 2
+LATE_S = 4
 """Seconds after which a packet that is to time out can no longer be received."""
 
 

@@ -46,7 +46,7 @@ from tests.support.relayer_json import (
     time_text,
     validators_json,
 )
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_S, eventually
 from wire.gradchain.ibc.v1 import query_pb2_grpc as ibc_grpc
 from wire.gradchain.node.v1 import query_pb2_grpc as node_grpc
 from wire.tendermint.abci import types_pb2 as abci_pb2
@@ -209,7 +209,7 @@ class PlayedNode:
         self._loop = asyncio.new_event_loop()
         self._rpc_thread = threading.Thread(target=self._serve_rpc, args=(ready,))
         self._rpc_thread.start()
-        assert ready.wait(10)
+        assert ready.wait(PATIENCE_S)
         self._start_grpc(0)
         self._block_thread = threading.Thread(target=self._make_blocks)
         self._block_thread.start()
