@@ -53,7 +53,7 @@ def send(pair: Pair, from_hub: int, from_shard: int = 0) -> None:
     pair.send_from_hub(from_hub)
     for _ in range(from_shard):
         pair.send_from_shard()
-    eventually(lambda: not pair.hub.toy.outbox and not pair.shard.toy.outbox, "the packets to be sent")
+    eventually(lambda: pair.hub.has_sent() and pair.shard.has_sent(), "the packets to be sent")
 
 
 def invoke(*arguments: str) -> Result:
@@ -348,7 +348,9 @@ def test_clear_that_is_not_done_in_time_says_what_is_left(pair: Pair) -> None:
 
 def test_dry_run_shows_what_would_be_relayed_and_sends_nothing(pair: Pair) -> None:
     send(pair, from_hub=3, from_shard=1)
-    time.sleep(0.6)  # a block more, whose header proves them
+    # A block more, whose header proves them.
+    sent = pair.hub.height, pair.shard.height
+    eventually(lambda: pair.hub.height > sent[0] and pair.shard.height > sent[1], "the next blocks")
     before = len(pair.hub.taken), len(pair.shard.taken)
     plan = run_json(pair, "dry-run")
     found = {tx["chain"]: [(p["sequence"], p["duty"]) for p in tx["packets"]] for tx in plan["txs"]}

@@ -82,9 +82,9 @@ def test_a_checkpoint_is_followed_by_its_body(pair: Pair) -> None:
 
 def test_a_packet_that_expires_comes_back(pair: Pair) -> None:
     async def run() -> None:
-        pair.send_from_hub(timeout_in_s=2)
-        await until(lambda: not pair.hub.toy.outbox, "the packet to be sent")
-        await asyncio.sleep(2.2)
+        pair.send_from_hub(timeout_in_s=4)
+        await until(pair.hub.has_sent, "the packet to be sent")
+        await asyncio.sleep(4.2)
         async with running_relayer(pair.config) as task:
             await until(lambda: ended(pair.hub) == ["timed out"], "a timeout", task)
 
@@ -106,7 +106,7 @@ def test_an_application_that_refuses_a_packet_sends_an_error_back(pair: Pair) ->
 def test_packets_that_were_sent_before_the_start_are_found(pair: Pair) -> None:
     async def run() -> None:
         pair.send_from_hub(5)
-        await until(lambda: not pair.hub.toy.outbox, "the packets to be sent")
+        await until(pair.hub.has_sent, "the packets to be sent")
         async with running_relayer(pair.config) as task:
             await until(lambda: ended(pair.hub) == ["acknowledged"] * 5, "five acknowledgements", task)
 
@@ -119,7 +119,7 @@ def test_a_second_start_goes_on_from_the_journal(pair: Pair) -> None:
             pair.send_from_hub(2)
             await until(lambda: ended(pair.hub) == ["acknowledged"] * 2, "two acknowledgements", task)
         pair.send_from_hub(3)
-        await until(lambda: not pair.hub.toy.outbox, "the packets to be sent")
+        await until(pair.hub.has_sent, "the packets to be sent")
         async with running_relayer(pair.config) as task:
             await until(lambda: ended(pair.hub) == ["acknowledged"] * 5, "five acknowledgements", task)
 
@@ -172,7 +172,7 @@ def test_blocks_that_the_node_has_pruned_are_made_up_for(pair: Pair) -> None:
             pair.send_from_hub()
             await until(lambda: ended(pair.hub) == ["acknowledged"], "an acknowledgement", task)
         pair.send_from_hub(2)
-        await until(lambda: not pair.hub.toy.outbox, "the packets to be sent")
+        await until(pair.hub.has_sent, "the packets to be sent")
         before = pair.hub.height
         await until(lambda: pair.hub.height > before + 3, "more blocks")
         pair.hub.earliest = before + 3

@@ -35,7 +35,7 @@ KEY = PacketKey(HUB, 1)
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     with running_pair(tmp_path_factory.mktemp("pair")) as running:
         running.send_from_hub()
-        asyncio.run(until(lambda: not running.hub.toy.outbox, "the packet to be sent"))
+        asyncio.run(until(running.hub.has_sent, "the packet to be sent"))
         yield running
 
 

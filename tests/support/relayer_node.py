@@ -137,6 +137,11 @@ class PlayedNode:
                 self.taken.append(tx)
         return BroadcastOutcome(sha256(tx).digest(), answer.code, answer.codespace, answer.log)
 
+    def has_sent(self) -> bool:
+        """Tell whether all packets that it was asked for are in blocks, and these are complete."""
+        with self._lock:
+            return not self.toy.outbox
+
     def make_block(self) -> None:
         with self._lock:
             height = self.height + 1
