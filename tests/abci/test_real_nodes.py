@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from contextlib import ExitStack
+from http.client import HTTPException
 from typing import TYPE_CHECKING
 
 import pytest
@@ -74,7 +75,7 @@ def answers(node: CometNode) -> bool:
     """Tell whether CometBFT can ask its application."""
     try:
         node.call("abci_query", data='"key"')
-    except (AssertionError, OSError):
+    except (AssertionError, HTTPException, OSError):
         return False
     return True
 

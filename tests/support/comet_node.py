@@ -9,6 +9,7 @@ import subprocess
 import urllib.parse
 import urllib.request
 from contextlib import ExitStack
+from http.client import HTTPException
 from typing import TYPE_CHECKING, Self
 from urllib.error import HTTPError, URLError
 
@@ -138,7 +139,7 @@ class CometNode:
             raise AssertionError(f"the node has ended:\n{logs}")
         try:
             return self.call(method, **parameters)
-        except (URLError, ConnectionError, TimeoutError):
+        except (URLError, HTTPException, ConnectionError, TimeoutError):
             return None
 
     def height(self) -> int:
