@@ -23,6 +23,7 @@ from abci_app.errors import (
     NodeCatchingUp,
     NodeUnavailable,
     RpcMalformed,
+    RpcRefused,
     StateNotKept,
     TxReplayed,
 )
@@ -67,7 +68,7 @@ _BEHIND: Final = frozenset(
 
 _UNABLE: Final = frozenset(
     (error.CODESPACE, error.CODE)
-    for error in (EndpointUnreachable, MempoolFull, NodeCatchingUp, NodeUnavailable, TxReplayed)
+    for error in (EndpointUnreachable, MempoolFull, NodeCatchingUp, NodeUnavailable, RpcRefused, TxReplayed)
 )
 """What a node says that cannot help now, although another one may."""
 

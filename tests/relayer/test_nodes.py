@@ -139,10 +139,13 @@ def test_a_refusal_is_an_answer() -> None:
     run(test)
 
 
-def test_an_rpc_refusal_is_an_answer() -> None:
+def test_what_the_rpc_of_one_node_refuses_is_asked_of_the_others() -> None:
+    """A node that has just lost its app refuses everything that concerns the app, until it ends."""
+
     async def test(nodes: ChainNodes, clock: Clock) -> None:
+        assert await nodes.ask(Script({A: RpcRefused("no")})) == B
         with pytest.raises(RpcRefused):
-            await nodes.ask(Script({A: RpcRefused("no")}))
+            await nodes.ask(Script(dict.fromkeys((A, B, C), RpcRefused("no"))))
 
     run(test)
 
