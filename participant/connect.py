@@ -66,12 +66,17 @@ class ShardDirectory(Mapping[str, ChainConnection]):
         """Return the connection to a shard, after asking the nodes that have not said of which chain they are.
 
         Raises:
-          KeyError: no node that answers is of that shard.
+          KeyError: no node is of that shard.
+          NodeUnavailable: those that answer are not, and others do not answer.
 
         """
         with self._lock:
             if chain_id not in self._found:
                 self._ask()
+            if chain_id not in self._found and self._silent:
+                raise NodeUnavailable(
+                    f"expected a node of shard {chain_id}, got no answer from {', '.join(self._silent)}"
+                )
             return self._found[chain_id]
 
     def __iter__(self) -> Iterator[str]:

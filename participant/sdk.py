@@ -242,16 +242,11 @@ class Participant:
 
     def send_update(self, assignment: Assignment, update: update_pb2.Update) -> SubmittedUpdate:
         """Send until the shard holds the update, or the round is over on the hub; see `RoundWork.send`."""
-        connection = self.shards.get(assignment.shard)
-        if connection is None:
-            raise UpdateRefused(f"no address of shard {assignment.shard} is known")
         request = shard_query.SubmitUpdateRequest(update=update, wait=True)
         info = assignment.info
         while True:
             try:
-                answer = connection.shard(
-                    lambda stub: stub.SubmitUpdate(request, timeout=connection.timeout_s)
-                )
+                answer = self._ask_shard(assignment.shard, request)
             except NodeUnavailable as error:
                 reason = error.message
             except RemoteError as error:
@@ -264,6 +259,14 @@ class Participant:
                 raise UpdateRefused(f"round {info.round} ended before the update arrived: {reason}")
             LOG.info("update delayed", round=info.round, shard=assignment.shard, reason=reason)
             time.sleep(RETRY_S)
+
+    def _ask_shard(
+        self, shard: str, request: shard_query.SubmitUpdateRequest
+    ) -> shard_query.SubmitUpdateResponse:
+        connection = self.shards.get(shard)
+        if connection is None:
+            raise UpdateRefused(f"no address of shard {shard} is known")
+        return connection.shard(lambda stub: stub.SubmitUpdate(request, timeout=connection.timeout_s))
 
     def _await_hub(self, ask: Callable[[], T]) -> T:
         """Ask the hub, again and again while it is away."""

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from abci_app.client import ChainConnection
+from abci_app.errors import NodeUnavailable
 from abci_app.grpc_errors import RemoteError
 from abci_app.keyfile import load_key
 from abci_app.nodestate import read_state
 from participant.connect import ShardDirectory, connect
 from participant.errors import UnverifiedData
 from participant.journal import Identity, ParticipantJournal
+from participant.sdk import Participant
 from participant.tasks import build_spec
 from tests.support.e2e import finish, read_lines
 from tests.support.e2e_participant import build_module
@@ -30,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from participant.sdk import Participant
     from tests.support.e2e_network import SmallNetwork
     from tests.support.lying_node import Lie
 
@@ -239,6 +241,13 @@ def test_participants_wait_for_a_hub_that_restarts(network: SmallNetwork) -> Non
     assert network.console.view("task", "show", str(task))["status"] == "complete"
 
 
+def find_shard(directory: ShardDirectory, chain_id: str) -> ChainConnection | None:
+    try:
+        return directory[chain_id]
+    except NodeUnavailable:
+        return None
+
+
 def test_a_shard_is_found_whose_node_did_not_answer_at_first(network: SmallNetwork) -> None:
     (port,) = free_ports(1)
     known, late = (chain.grpc_addresses[0] for chain in network.shards)
@@ -246,16 +255,52 @@ def test_a_shard_is_found_whose_node_did_not_answer_at_first(network: SmallNetwo
     node = None
     try:
         assert directory["shard-0"].addresses == [known]
-        with pytest.raises(KeyError):
+        with pytest.raises(NodeUnavailable, match=rf"no answer from 127\.0\.0\.1:{port}"):
             directory["shard-1"]
         assert list(directory) == ["shard-0"]
         node = LyingNode(late, port=port)
-        found = eventually(lambda: directory.get("shard-1"), "the shard")
+        found = eventually(lambda: find_shard(directory, "shard-1"), "the shard")
         assert found.addresses == [node.address]
         assert set(directory) == {"shard-0", "shard-1"}
+        with pytest.raises(KeyError):
+            directory["shard-2"]
     finally:
         directory.close()
         if node is not None:
+            node.close()
+
+
+def test_an_update_waits_for_a_shard_of_which_no_node_has_answered_yet(
+    network: SmallNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = network.new_key("patient", amount=100)
+    task = create_task(network, key)
+    ports = free_ports(len(network.shards))
+    nodes: list[LyingNode] = []
+    ask_hub = Participant._await_hub
+
+    def come_up(participant: Participant, ask: Callable[[], object]) -> object:
+        """Start the nodes when the first attempt to send has failed."""
+        if not nodes:
+            nodes.extend(
+                LyingNode(chain.grpc_addresses[0], port=port)
+                for chain, port in zip(network.shards, ports, strict=True)
+            )
+        return ask_hub(participant, ask)
+
+    shards = [f"127.0.0.1:{port}" for port in ports]
+    try:
+        with connect(
+            hub=network.hub.grpc_addresses[0], shards=shards, genesis=network.genesis, key=key
+        ) as own:
+            work = next(own.join(task, state=tmp_path).rounds())
+            ready = work.prepare_vector((work.base + 0.25).astype(np.float32))
+            monkeypatch.setattr(Participant, "_await_hub", come_up)
+            sent = work.send(ready)
+        assert nodes
+        assert sent.height > 0
+    finally:
+        for node in nodes:
             node.close()
 
 

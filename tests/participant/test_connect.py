@@ -170,12 +170,17 @@ def test_what_is_needed_to_connect_is_asked_for(hub: ServedHub, genesis: Path, t
         connect(hub=hub.host.address, shards=[], genesis=genesis, key=key)
 
 
-def test_a_silent_shard_node_is_no_shard() -> None:
+def test_a_silent_node_may_be_of_any_shard() -> None:
     (port,) = free_ports(1)
     directory = ShardDirectory([f"127.0.0.1:{port}"])
-    assert directory.get("shard-0") is None
+    with pytest.raises(NodeUnavailable, match=f"a node of shard shard-0, got no answer from .*:{port}"):
+        directory.get("shard-0")
     assert len(directory) == 0
     directory.close()
+
+
+def test_without_nodes_no_shard_is_known() -> None:
+    assert ShardDirectory([]).get("shard-0") is None
 
 
 @dataclass
