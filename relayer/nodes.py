@@ -6,6 +6,7 @@ an answer: a node's refusal is passed on.  Only "I am not that far" is a reason 
 
 from __future__ import annotations
 
+import asyncio
 import time
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -124,6 +125,8 @@ class ChainNodes:
     """`hub` or `shard`."""
     nodes: list[Node]
     clock_s: Callable[[], float] = field(default=time.monotonic)
+    search: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held by who looks through blocks: each may take tens of megabytes with its results, so one at a time."""
 
     async def close(self) -> None:
         """Close all connections."""

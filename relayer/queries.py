@@ -196,7 +196,10 @@ async def look_up_tx(
     answer = await nodes.ask(lambda node: node.node.GetTx(request, timeout=node.timeout_s))
     if answer.found:
         return _check_height(answer.outcome.height), _outcome_failure(answer.outcome)
-    return None if since_ns is None else await _find_in_blocks(nodes, tx_hash, since_ns)
+    if since_ns is None:
+        return None
+    async with nodes.search:
+        return await _find_in_blocks(nodes, tx_hash, since_ns)
 
 
 async def _find_in_blocks(

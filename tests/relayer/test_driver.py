@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from abci_app.outcomes import OutcomeIndex
+from abci_app.rpc_async import AsyncCometRpc
 from relayer.metrics import RelayMetrics
 from relayer.queries import look_up_tx
 from relayer.types import TimeNs, TxHash
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from abci_app.rpc_answers import Block
     from tests.support.relayer import Pair
 
 
@@ -66,6 +68,33 @@ def test_a_transaction_that_nodes_have_forgotten_is_found_in_its_block(pair: Pai
             assert await look_up_tx(shard, tx_hash, TimeNs(made_ns + 10**15)) is None
 
     asyncio.run(run())
+
+
+def test_blocks_are_looked_through_for_one_transaction_at_a_time(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When a chain stands still every transaction in flight is looked for, and each block may take many megabytes."""
+    get_block = AsyncCometRpc.block
+    under_way, most = 0, 0
+
+    async def count(rpc: AsyncCometRpc, height: int) -> Block:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        try:
+            return await get_block(rpc, height)
+        finally:
+            under_way -= 1
+
+    monkeypatch.setattr(AsyncCometRpc, "block", count)
+
+    async def look() -> None:
+        async with connected(pair.config) as (hub, _):
+            searches = (look_up_tx(hub, TxHash(bytes([place]) * 32), TimeNs(0)) for place in range(8))
+            assert await asyncio.gather(*searches) == [None] * 8
+
+    asyncio.run(look())
+    assert most == 1
 
 
 def test_a_checkpoint_is_followed_by_its_body(pair: Pair) -> None:
