@@ -6,7 +6,6 @@ was interrupted.  Only the chains' authorities may do this: a new client believe
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +14,7 @@ from relayer import queries
 from relayer.discovery import list_registered
 from relayer.errors import AuthorityMissing, LinkConflict
 from relayer.prover import MERKLE_PREFIX
-from relayer.trust import MAX_WAIT_S, POLL_S, first_trust
+from relayer.trust import MAX_WAIT_S, first_trust, wait_for
 from relayer.types import ClientStatus
 from tx.keys import format_address
 from wire.gradchain.hub.v1 import query_pb2 as hub_pb2
@@ -177,13 +176,11 @@ async def create_client(
     """
     before = {client.client_id for client in await queries.list_clients(chain)}
 
-    async def find_created() -> ClientInfo:
-        while True:
-            for client in await queries.list_clients(chain):
-                if client.client_id not in before and client.state.trust.chain_id == of.chain_id:
-                    return client
-            # The node that answers may be a block behind the one that said that the transaction is in a block.
-            await asyncio.sleep(POLL_S)
+    async def find_created() -> ClientInfo | None:
+        for client in await queries.list_clients(chain):
+            if client.client_id not in before and client.state.trust.chain_id == of.chain_id:
+                return client
+        return None
 
     state, known = await first_trust(of, config)
     message = client_tx_pb2.MsgCreateClient(
@@ -191,8 +188,8 @@ async def create_client(
     )
     await submitter.submit(chain, [message], key)
     try:
-        async with asyncio.timeout(MAX_WAIT_S):
-            return await find_created()
+        # The node that answers may be a block behind the one that said that the transaction is in a block.
+        return await wait_for(find_created)
     except TimeoutError:
         raise LinkConflict(
             f"expected a new client of {of.chain_id} on {chain.chain_id} within {MAX_WAIT_S:.0f} s, got none"

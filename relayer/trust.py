@@ -6,8 +6,7 @@ Nothing vouches for it but the nodes that the operator has named, so all of them
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from ibc.client_state import make_client_state, pack_client_state, pack_consensus_state
 from ibc.header import HASH_BYTES
@@ -20,16 +19,35 @@ from relayer.types import NS_PER_SECOND, Height
 from tx.errors import AppError
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from google.protobuf.any_pb2 import Any as AnyMessage
 
     from relayer.config import ClientConfig
     from relayer.nodes import ChainNodes, Node
     from wire.tendermint.types import types_pb2
 
+T = TypeVar("T")
+
 WITNESS_BLOCKS: Final = 1
 """The header is taken this far below the newest one, so that other nodes have it too."""
 MAX_WAIT_S: Final = 30.0
 POLL_S: Final = 0.05
+
+
+async def wait_for(look: Callable[[], Awaitable[T | None]]) -> T:
+    """Look until something is found, and return it.
+
+    Raises:
+      TimeoutError: nothing was found for long.
+
+    """
+    async with asyncio.timeout(MAX_WAIT_S):
+        while True:
+            found = await look()
+            if found is not None:
+                return found
+            await asyncio.sleep(POLL_S)
 
 
 async def first_trust(chain: ChainNodes, config: ClientConfig) -> tuple[AnyMessage, AnyMessage]:
@@ -65,18 +83,16 @@ async def _usable_block(chain: ChainNodes) -> types_pb2.LightBlock:
 
     """
 
-    async def wait() -> types_pb2.LightBlock:
-        while True:
-            with suppress(HeightsDisagree):  # a chain that has just been started has no block yet
-                newest = (await queries.get_head(chain)).height
-                block = await queries.get_light_block(chain, Height(max(1, newest - WITNESS_BLOCKS)))
-                if len(block.signed_header.header.app_hash) == HASH_BYTES:
-                    return block
-            await asyncio.sleep(POLL_S)
+    async def look() -> types_pb2.LightBlock | None:
+        try:
+            newest = (await queries.get_head(chain)).height
+            block = await queries.get_light_block(chain, Height(max(1, newest - WITNESS_BLOCKS)))
+        except HeightsDisagree:
+            return None  # a chain that has just been started has no block yet
+        return block if len(block.signed_header.header.app_hash) == HASH_BYTES else None
 
     try:
-        async with asyncio.timeout(MAX_WAIT_S):
-            return await wait()
+        return await wait_for(look)
     except TimeoutError:
         raise EndpointsDown(
             f"expected blocks of {chain.chain_id} within {MAX_WAIT_S:.0f} s, got none"
