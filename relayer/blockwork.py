@@ -28,6 +28,7 @@ def handle_head(turn: Turn, event: HeadSeen) -> None:
             chain.hashes.popitem(last=False)
     if event.height <= chain.head:
         return
+    chain.start = chain.start or event.height
     chain.head, chain.head_time_ns = event.height, event.time_ns
     _expire_packets(turn, event.chain)
     look_up_all(turn, event.chain)

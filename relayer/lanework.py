@@ -226,9 +226,14 @@ def _has_slot(turn: Turn, lane: Lane, *, is_backlog: bool) -> bool:
     """
     state, options = turn.state, turn.state.options
     under_way = sum(state.batches[batch_id].is_backlog == is_backlog for batch_id in lane.batches)
-    if is_backlog and under_way >= max(1, options.max_in_flight - options.live_in_flight):
-        return False
-    return not under_way or len(state.batches) < options.max_batches
+    if not under_way:
+        return True
+    if is_backlog:
+        if turn.now_ns - state.chain(lane.end.chain).live_ns < options.yield_ns:
+            return False
+        if under_way >= options.max_in_flight - options.live_in_flight:
+            return False
+    return len(state.batches) < options.max_batches
 
 
 def _choose_packets(turn: Turn, lane: Lane, keys: Iterable[PacketKey], horizon: Height) -> list[PacketRecord]:
@@ -295,6 +300,8 @@ def _start_batch(turn: Turn, lane: Lane, records: list[PacketRecord], target: He
         del lane.waiting[record.key]
         lane.live.pop(record.key, None)
         state.batch_of[record.key] = batch_id
+    if records and not state.batches[batch_id].is_backlog:
+        state.chain(lane.end.chain).live_ns = turn.now_ns
     turn.wake_at(deadline)
     requests = tuple(
         ProofRequest(record.key, record.duty, record.packet_bytes, record.acknowledgement)

@@ -158,7 +158,8 @@ def add_sent(turn: Turn, sent: SentPacket) -> None:
 
 
 def _is_old(turn: Turn, chain: ChainId, height: Height) -> bool:
-    return turn.state.chain(chain).head - height > turn.state.options.backlog_blocks
+    known = turn.state.chain(chain)
+    return height <= known.start or known.head - height > turn.state.options.backlog_blocks
 
 
 def add_listed(turn: Turn, listed: ListedPacket) -> None:
@@ -219,7 +220,7 @@ def add_written(turn: Turn, written: WrittenAck, provable_from: Height) -> None:
     lane = state.lanes[key.sender]
     if key in state.ended:
         return
-    if _is_old(turn, lane.origin.chain, provable_from) or lane.open >= state.options.most_open:
+    if _is_old(turn, lane.origin.chain, Height(provable_from - 1)) or lane.open >= state.options.most_open:
         list_from(turn, lane, key.sequence)
         return
     record = turn.put(

@@ -49,12 +49,15 @@ class RelayOptions:
     """Batches of a lane that may be under way at once."""
     live_in_flight: int = 5
     """Of these, how many are left to packets that are new: a backlog never takes them."""
+    yield_ns: int = 2 * SECOND_NS
+    """For so long after new packets went to a chain, a backlog has one batch at a time under way to it, so that the
+    chain has time for the next ones when they come."""
     max_batches: int = 64
     """Batches that may be under way over all links; each lane may have one of new packets, and one of its backlog, in
     any case.  A batch holds its packets
     with their proofs twice, and its transaction."""
     backlog_blocks: int = 16
-    """What a block more than so far below the newest one has sent is backlog."""
+    """What a block more than so far below the newest one has sent is backlog, as is what was sent before the start."""
     max_open: int = 8_192
     """Packets that are worked on at once, over all links.  The others of a backlog stay where they are, on the
     chains, and are listed when there is room."""
@@ -94,6 +97,8 @@ class ChainState:
 
     head: Height = NO_HEIGHT
     """Newest block whose header can be fetched."""
+    start: Height = NO_HEIGHT
+    """The first that was."""
     head_time_ns: TimeNs = NO_TIME
     cursor: Height = NO_HEIGHT
     """All blocks up to here were read."""
@@ -101,6 +106,8 @@ class ChainState:
     """Of the newest blocks."""
     timeouts: list[tuple[int, PacketKey]] = field(default_factory=list)
     """Heap of (timeout in seconds, packet) of packets that wait to be received here."""
+    live_ns: TimeNs = NO_TIME
+    """When new packets last set out to here."""
 
 
 class BatchStage(Enum):

@@ -15,6 +15,7 @@ from tests.support.relayer_world import HUB, LINK, SHARD, World
 NOW = TimeNs(START_NS)
 TIMEOUT_S = START_NS // 10**9 + 3600
 HEAD = Height(100)
+START = Height(HEAD - 1)
 ROOM = 6
 OPTIONS = RelayOptions(max_batch_packets=2, max_in_flight=4, live_in_flight=2, least_open=ROOM, max_open=ROOM)
 
@@ -23,8 +24,9 @@ def make_machine(options: RelayOptions = OPTIONS) -> RelayMachine:
     """Return a machine that has asked for the open packets of both ends."""
     machine = RelayMachine(options)
     view = ClientView(Height(1), NOW, TRUSTING_PERIOD_NS)
+    machine.handle(events.HeadSeen(HUB.chain, START, NOW), NOW)
+    machine.handle(events.BlocksSkipped(HUB.chain, START), NOW)
     machine.handle(events.HeadSeen(HUB.chain, HEAD, NOW), NOW)
-    machine.handle(events.BlocksSkipped(HUB.chain, Height(HEAD - 1)), NOW)
     machine.handle(events.HeadSeen(SHARD.chain, Height(1), NOW), NOW)
     machine.handle(events.LinkReady(LINK, view, view), NOW)
     return machine
@@ -68,7 +70,18 @@ def test_a_backlog_goes_on_beside_new_packets() -> None:
     machine.handle(events.BlockSeen(HUB.chain, HEAD, sent=sent), NOW)
     result = machine.handle(events.HeadSeen(HUB.chain, Height(HEAD + 1), NOW), NOW)
     assert proven(result) == [[7, 8], [9, 10]]
-    assert proven(machine.handle(listed(1, 6), NOW)) == [[1, 2], [3, 4]]
+    assert proven(machine.handle(listed(1, 6), NOW)) == [[1, 2]]
+    machine.validate()
+
+
+def test_a_backlog_has_one_batch_at_a_time_until_no_new_packets_come() -> None:
+    machine = make_machine()
+    machine.handle(events.BlockSeen(HUB.chain, HEAD, sent=(make_sent(7, HEAD),)), NOW)
+    machine.handle(events.HeadSeen(HUB.chain, Height(HEAD + 1), NOW), NOW)
+    assert proven(machine.handle(listed(1, 6), NOW)) == [[1, 2]]
+    soon, later = TimeNs(NOW + OPTIONS.yield_ns - 1), TimeNs(NOW + OPTIONS.yield_ns)
+    assert proven(machine.handle(events.Tick(), soon)) == []
+    assert proven(machine.handle(events.Tick(), later)) == [[3, 4]]
     machine.validate()
 
 
@@ -104,6 +117,15 @@ def test_what_old_blocks_have_sent_is_listed_with_the_word_of_the_receiver() -> 
     machine.handle(events.HeadSeen(HUB.chain, Height(HEAD + 50), NOW), NOW)
     machine.handle(listed(1, 2), NOW)
     result = machine.handle(events.BlockSeen(HUB.chain, HEAD, sent=(make_sent(3, HEAD),)), NOW)
+    assert asked(result) == [3]
+    assert PacketKey(HUB, 3) not in machine.state.packets
+
+
+def test_what_was_sent_before_the_start_is_listed_however_recent_its_block_is() -> None:
+    machine = make_machine()
+    machine.state.chain(HUB.chain).cursor = Height(START - 1)
+    machine.handle(listed(1, 2), NOW)
+    result = machine.handle(events.BlockSeen(HUB.chain, START, sent=(make_sent(3, START),)), NOW)
     assert asked(result) == [3]
     assert PacketKey(HUB, 3) not in machine.state.packets
 

@@ -65,6 +65,7 @@ def test_a_sent_packet_is_written_to_the_journal_together_with_the_cursor() -> N
 
 def test_a_packet_is_proved_only_when_the_next_header_exists() -> None:
     machine = make_machine()
+    machine.handle(head(HUB, 9), NOW)
     machine.handle(head(HUB, 10), NOW)
     assert not [a for a in machine.handle(sent_block(10), NOW) if isinstance(a, actions.ProveBatch)]
     proving = only(machine.handle(head(HUB, 11), NOW), actions.ProveBatch)
