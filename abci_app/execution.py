@@ -37,7 +37,8 @@ MAX_LOG_CHARACTERS: Final = 500
 """Longest text of a refusal in results and events: it quotes input, which may be megabytes."""
 
 MAX_CLAIMS: Final = 65_536
-"""Most claims in a proposal: an update may have two bytes, so that bytes alone do not bound the work of a block."""
+"""Most claims in a proposal, repeated ones counted each time: an update may have two bytes, so that bytes alone do not
+bound the work of a block."""
 
 MAX_FORGOTTEN: Final = MAX_CLAIMS
 """Most expired bodies that a block forgets: as many as one can bring, so that no backlog lasts."""
@@ -347,19 +348,17 @@ def select_for_proposal(
     """
     chosen: list[bytes] = []
     seen: set[bytes] = set()
-    size = 0
+    size = work = 0
     for tx in txs:
         read = read_tx(app, services.read, tx)
-        if isinstance(read, AppError):
+        if isinstance(read, AppError) or not _may_follow(read, tx, seen):
             continue
-        claims = list_claims(read)
-        if not claims or len(set(claims)) < len(claims) or not seen.isdisjoint(claims):
-            continue
-        cost = len(tx) + _field_overhead(len(tx))
-        if size + cost > max_bytes or len(seen) + len(claims) > MAX_CLAIMS:
+        cost, claims = len(tx) + _field_overhead(len(tx)), len(list_claims(read))
+        if size + cost > max_bytes or work + claims > MAX_CLAIMS:
             continue
         size += cost
-        seen.update(claims)
+        work += claims
+        seen.add(_identity(read, tx))
         chosen.append(tx)
     return chosen
 
@@ -370,16 +369,30 @@ def _field_overhead(length: int) -> int:
 
 
 def is_valid_proposal(app: AppDefinition, services: Services, txs: Sequence[bytes]) -> bool:
-    """Refuse what no honest proposer does: malformed transactions, equal or too many claims, foreign bundles."""
+    """Refuse what no honest proposer does: malformed or repeated transactions, too many claims, foreign bundles."""
     seen: set[bytes] = set()
+    work = 0
     for tx in txs:
         read = read_tx(app, services.read, tx)
         if isinstance(read, AppError):
             return False
-        claims = list_claims(read)
-        if not claims or len(set(claims)) < len(claims) or not seen.isdisjoint(claims):
+        if not _may_follow(read, tx, seen):
             return False
-        seen.update(claims)
-        if len(seen) > MAX_CLAIMS:
-            return False
-    return True
+        seen.add(_identity(read, tx))
+        work += len(list_claims(read))
+    return work <= MAX_CLAIMS
+
+
+def _may_follow(read: ParsedTx | ReadBundle, tx: bytes, seen: Container[bytes]) -> bool:
+    """Tell whether a transaction may stand behind those seen: it claims something, nothing twice, and is not repeated."""
+    claims = list_claims(read)
+    return bool(claims) and len(set(claims)) == len(claims) and _identity(read, tx) not in seen
+
+
+def _identity(read: ParsedTx | ReadBundle, tx: bytes) -> bytes:
+    """Return what a block may hold once: the body of a transaction of accounts, the bytes of a bundle.
+
+    Bundles may share updates.  Anyone can put public updates into another bundle, so a block that had room for one of
+    the two only would let the first to arrive keep out the rest of the other (ADR 0010).
+    """
+    return read.body_hash if isinstance(read, ParsedTx) else sha256(tx).digest()

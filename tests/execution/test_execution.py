@@ -237,13 +237,24 @@ def test_a_proposal_leaves_out_only_what_a_validator_would_refuse() -> None:
         stale,
         bundle_tx(b"a", b"b", names=[b"x", b"x"]),
         bundle_tx(b"a", names=[b"y"]),
-        bundle_tx(b"b", names=[b"y"]),
+        bundle_tx(b"a", names=[b"y"]),
     ]
     chosen = select_for_proposal(app, SERVICES, offered, 1 << 20)
     assert chosen == [offered[0], stale, offered[5]]
     assert is_valid_proposal(app, SERVICES, chosen)
-    for bad in ([b"\xff"], [offered[0], offered[0]], [offered[4]], [offered[5], offered[6]]):
+    for bad in ([b"\xff"], [offered[0], offered[0]], [offered[4]], [offered[5], offered[5]]):
         assert not is_valid_proposal(app, SERVICES, bad)
+
+
+def test_bundles_that_share_an_update_go_into_one_proposal() -> None:
+    app = mini_app(MiniItems())
+    bundles = [
+        bundle_tx(b"a", b"b", names=[b"x", b"y"]),
+        bundle_tx(b"b", b"c", names=[b"y", b"z"]),
+        bundle_tx(b"b", names=[b"y"]),
+    ]
+    assert select_for_proposal(app, SERVICES, bundles, 1 << 20) == bundles
+    assert is_valid_proposal(app, SERVICES, bundles)
 
 
 def test_a_bundle_is_no_proposal_where_none_are_taken() -> None:
@@ -272,4 +283,12 @@ def test_a_proposal_keeps_to_the_number_of_claims() -> None:
     ]
     assert select_for_proposal(app, services, bundles, 1 << 25) == bundles[:-1]
     assert is_valid_proposal(app, services, bundles[:-1])
+    assert not is_valid_proposal(app, services, bundles)
+
+
+def test_an_update_that_is_repeated_counts_each_time() -> None:
+    app, services = mini_app(MiniItems()), block_at().services
+    names = [b"%d" % number for number in range(1_023)]
+    bundles = [bundle_tx(*names, b"%d" % extra, names=[*names, b"+%d" % extra]) for extra in range(65)]
+    assert select_for_proposal(app, services, bundles, 1 << 25) == bundles[:64]
     assert not is_valid_proposal(app, services, bundles)

@@ -147,9 +147,31 @@ def test_a_swapped_copy_claims_nothing_in_a_proposal() -> None:
 
 def test_two_statements_of_one_participant_are_one_claim() -> None:
     chain, item = start()
-    txs = [bundle(item.update(0)), bundle(item.update(0, item.values(1)))]
-    assert select_for_proposal(chain.app, chain.services, txs, 1_000_000) == txs[:1]
+    updates = [item.update(0), item.update(0, item.values(1))]
+    assert read_update(updates[0]).claim == read_update(updates[1]).claim
+    txs = [bundle(*updates)]
+    assert select_for_proposal(chain.app, chain.services, txs, 1_000_000) == []
     assert not is_valid_proposal(chain.app, chain.services, txs)
+
+
+def test_bundles_that_share_updates_are_all_taken_in_one_block() -> None:
+    """Whoever copies public updates into bundles of its own keeps none out."""
+    chain, item = start()
+    own = bundle(*(item.update(number) for number in range(4)))
+    copies = [bundle(item.update(number), item.update(number + 1)) for number in range(3)]
+    txs = [*copies, own]
+    assert select_for_proposal(chain.app, chain.services, txs, 10_000_000) == txs
+    assert is_valid_proposal(chain.app, chain.services, txs)
+    outcome = chain.block(*txs)
+    assert codes(outcome) == [("", 0)] * 4
+    assert [result.data for result in outcome.results] == [b"\x03", b"\x03", b"\x03", b"\x0f"]
+
+
+def test_of_two_statements_of_one_participant_in_a_block_the_first_is_taken() -> None:
+    chain, item = start()
+    outcome = chain.block(bundle(item.update(0)), bundle(item.update(0, item.values(1)), item.update(1)))
+    assert codes(outcome) == [("", 0), ("", 0)]
+    assert [result.data for result in outcome.results] == [b"\x01", b"\x02"]
 
 
 def test_claims_of_other_rounds_and_participants_are_apart() -> None:
