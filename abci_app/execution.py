@@ -351,14 +351,17 @@ def select_for_proposal(
     size = work = 0
     for tx in txs:
         read = read_tx(app, services.read, tx)
-        if isinstance(read, AppError) or not _may_follow(read, tx, seen):
+        if isinstance(read, AppError):
             continue
-        cost, claims = len(tx) + _field_overhead(len(tx)), len(list_claims(read))
-        if size + cost > max_bytes or work + claims > MAX_CLAIMS:
+        cost, claims = len(tx) + _field_overhead(len(tx)), _count_claims(read)
+        if size + cost > max_bytes or work + claims > MAX_CLAIMS or not _claims_each_once(read):
+            continue
+        identity = _identity(read, tx)
+        if identity in seen:
             continue
         size += cost
         work += claims
-        seen.add(_identity(read, tx))
+        seen.add(identity)
         chosen.append(tx)
     return chosen
 
@@ -376,17 +379,25 @@ def is_valid_proposal(app: AppDefinition, services: Services, txs: Sequence[byte
         read = read_tx(app, services.read, tx)
         if isinstance(read, AppError):
             return False
-        if not _may_follow(read, tx, seen):
+        work += _count_claims(read)
+        # Before anything that costs a signature an update: a proposer may have filled the block with tiny ones.
+        if work > MAX_CLAIMS or not _claims_each_once(read):
             return False
-        seen.add(_identity(read, tx))
-        work += len(list_claims(read))
-    return work <= MAX_CLAIMS
+        identity = _identity(read, tx)
+        if identity in seen:
+            return False
+        seen.add(identity)
+    return True
 
 
-def _may_follow(read: ParsedTx | ReadBundle, tx: bytes, seen: Container[bytes]) -> bool:
-    """Tell whether a transaction may stand behind those seen: it claims something, nothing twice, and is not repeated."""
+def _count_claims(read: ParsedTx | ReadBundle) -> int:
+    return 1 if isinstance(read, ParsedTx) else len(read.items)
+
+
+def _claims_each_once(read: ParsedTx | ReadBundle) -> bool:
+    """Tell whether a transaction claims something, and nothing twice."""
     claims = list_claims(read)
-    return bool(claims) and len(set(claims)) == len(claims) and _identity(read, tx) not in seen
+    return bool(claims) and len(set(claims)) == len(claims)
 
 
 def _identity(read: ParsedTx | ReadBundle, tx: bytes) -> bytes:

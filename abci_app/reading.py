@@ -33,7 +33,7 @@ class ReadItem(Protocol):
 
     @property
     def claim(self) -> bytes:
-        """What may occur only once in a block and in the mempool: task, round, attempt, participant."""
+        """What may occur only once in a bundle, and waits only once in a mempool: task, round, attempt, participant."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,9 +118,13 @@ def note_success(turn: Turn, lane: Lane) -> None:
 
 
 def ask_pending(turn: Turn, lane: Lane) -> None:
-    """Ask for the open packets that a lane's end has sent, all of them."""
+    """Ask for the open packets that a lane's end has sent, all of them; once more if an answer is awaited.
+
+    That answer may be older than what there is to be found now.
+    """
     lane.pending_next = 1
-    _ask_for_list(turn, lane)
+    if lane.pending_asked_ns is None:
+        _ask_for_list(turn, lane)
 
 
 def _ask_for_list(turn: Turn, lane: Lane) -> None:

@@ -149,17 +149,27 @@ def add_sent(turn: Turn, sent: SentPacket) -> None:
     lane = state.lanes.get(sent.key.sender)
     if lane is None or sent.key in state.packets:
         return
-    if _is_old(turn, lane.end.chain, sent.height) or lane.open >= state.options.most_open:
+    if _is_left_to_list(turn, lane, lane.end.chain, sent.height):
         list_from(turn, lane, sent.key.sequence)
         return
+    _note_age(turn, sent.key, lane.end.chain, sent.height)
     record = _take_up(turn, sent)
     enqueue(turn, record)
     watch_timeout(turn, record)
 
 
-def _is_old(turn: Turn, chain: ChainId, height: Height) -> bool:
-    known = turn.state.chain(chain)
-    return height <= known.start or known.head - height > turn.state.options.backlog_blocks
+def _is_left_to_list(turn: Turn, lane: Lane, chain: ChainId, height: Height) -> bool:
+    """Tell whether a packet of a lane's end that a block shows is left to be listed: it is old, or there is no room."""
+    state, known = turn.state, turn.state.chain(chain)
+    if known.head - height > state.options.backlog_blocks or lane.open >= state.options.most_open:
+        return True
+    return height <= known.start and not state.has_room(lane)
+
+
+def _note_age(turn: Turn, key: PacketKey, chain: ChainId, height: Height) -> None:
+    """Count a packet as backlog if its block was there before the relayer."""
+    if height <= turn.state.chain(chain).start:
+        turn.state.backlog.add(key)
 
 
 def add_listed(turn: Turn, listed: ListedPacket) -> None:
@@ -220,9 +230,11 @@ def add_written(turn: Turn, written: WrittenAck, provable_from: Height) -> None:
     lane = state.lanes[key.sender]
     if key in state.ended:
         return
-    if _is_old(turn, lane.origin.chain, Height(provable_from - 1)) or lane.open >= state.options.most_open:
+    height = Height(provable_from - 1)
+    if _is_left_to_list(turn, lane, lane.origin.chain, height):
         list_from(turn, lane, key.sequence)
         return
+    _note_age(turn, key, lane.origin.chain, height)
     record = turn.put(
         PacketRecord(
             key=written.key,

@@ -99,7 +99,7 @@ def _restore_packets(turn: Turn, records: Iterable[PacketRecord], *, retry_refus
         batch = _batch_of(turn, record.tx_hash) if record.step is Step.SUBMITTED else None
         if batch is not None and batch.lane == lane_of(turn, record).end:
             batch.items[record.key] = None
-            batch.is_refresh = False
+            batch.is_refresh, batch.is_backlog = False, True
             state.batch_of[record.key] = batch.batch_id
         elif record.step is not Step.REFUSED:
             # What has no pending transaction was never sent.

@@ -50,8 +50,8 @@ class RelayOptions:
     live_in_flight: int = 5
     """Of these, how many are left to packets that are new: a backlog never takes them."""
     yield_ns: int = 2 * SECOND_NS
-    """For so long after new packets went to a chain, a backlog has one batch at a time under way to it, so that the
-    chain has time for the next ones when they come."""
+    """For so long after new packets went to a chain, each link's backlog has one batch at a time under way to it, so
+    that the chain has time for the next ones when they come."""
     max_batches: int = 64
     """Batches that may be under way over all links; each lane may have one of new packets, and one of its backlog, in
     any case.  A batch holds its packets

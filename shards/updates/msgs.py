@@ -44,9 +44,9 @@ class ReadUpdate:
     def claim(self) -> bytes:
         """The slot of an authentic update; any other claims nothing but itself.
 
-        An honest proposer puts a claim into a block only once.  If unsigned or swapped bytes could claim a slot, they
-        could keep the genuine update out of a block, and past the close of its round.  The assignment proof belongs
-        to the claim for the same reason: a carrier can spoil it.
+        A mempool takes no bundle whose claims are all pending, and no bundle may have two equal ones.  If unsigned or
+        swapped bytes could claim a slot, they could keep the genuine update out, and past the close of its round.  The
+        assignment proof belongs to the claim for the same reason: a carrier can spoil it.
         """
         found = self.found
         if isinstance(found, Malformed):

@@ -121,13 +121,47 @@ def test_what_old_blocks_have_sent_is_listed_with_the_word_of_the_receiver() -> 
     assert PacketKey(HUB, 3) not in machine.state.packets
 
 
-def test_what_was_sent_before_the_start_is_listed_however_recent_its_block_is() -> None:
+def test_what_was_sent_before_the_start_is_backlog_however_recent_its_block_is() -> None:
     machine = make_machine()
     machine.state.chain(HUB.chain).cursor = Height(START - 1)
-    machine.handle(listed(1, 2), NOW)
-    result = machine.handle(events.BlockSeen(HUB.chain, START, sent=(make_sent(3, START),)), NOW)
-    assert asked(result) == [3]
-    assert PacketKey(HUB, 3) not in machine.state.packets
+    # The list may be that of a node which has not seen the block yet.
+    machine.handle(events.PendingListed(HUB, ()), NOW)
+    sent = (make_sent(3, START),)
+    assert proven(machine.handle(events.BlockSeen(HUB.chain, START, sent=sent), NOW)) == [[3]]
+    assert PacketKey(HUB, 3) in machine.state.backlog
+    machine.handle(events.BlockSeen(HUB.chain, HEAD, sent=(make_sent(4, HEAD),)), NOW)
+    assert PacketKey(HUB, 4) not in machine.state.backlog
+    machine.validate()
+
+
+def test_what_was_acknowledged_before_the_start_is_backlog() -> None:
+    machine = make_machine()
+    machine.handle(events.HeadSeen(SHARD.chain, Height(9), NOW), NOW)
+    for sequence, height in ((5, 1), (6, 2)):
+        packet = make_packet(HUB, SHARD, sequence, TIMEOUT_S)
+        written = events.WrittenAck(PacketKey(HUB, sequence), packet, TIMEOUT_S, SUCCESS)
+        machine.handle(events.BlockSeen(SHARD.chain, Height(height), written=(written,)), NOW)
+    assert set(machine.state.packets) == {PacketKey(HUB, 5), PacketKey(HUB, 6)}
+    assert machine.state.backlog == {PacketKey(HUB, 5)}
+
+
+def test_what_was_sent_before_the_start_is_listed_when_there_is_no_room() -> None:
+    machine = make_machine()
+    machine.state.chain(HUB.chain).cursor = Height(START - 1)
+    machine.handle(listed(1, ROOM), NOW)
+    machine.handle(events.BlockSeen(HUB.chain, START, sent=(make_sent(9, START),)), NOW)
+    assert PacketKey(HUB, 9) not in machine.state.packets
+    gone = (events.FinishedPacket(PacketKey(HUB, 1), timed_out=False),)
+    assert asked(machine.handle(events.BlockSeen(HUB.chain, HEAD, finished=gone), NOW)) == [9]
+
+
+def test_an_answer_from_before_a_list_was_wanted_again_is_not_taken_for_the_new_one() -> None:
+    machine = RelayMachine(OPTIONS)
+    view = ClientView(Height(1), NOW, TRUSTING_PERIOD_NS)
+    assert asked(machine.handle(events.LinkReady(LINK, view, view), NOW)) == [1, 1]
+    machine.handle(events.HeadSeen(HUB.chain, START, NOW), NOW)
+    assert asked(machine.handle(events.BlocksSkipped(HUB.chain, START), NOW)) == []
+    assert asked(machine.handle(events.PendingListed(HUB, ()), NOW)) == [1]
 
 
 def test_a_packet_that_a_block_sent_while_a_list_was_made_is_asked_for_again() -> None:

@@ -146,6 +146,7 @@ def test_a_block_that_was_read_before_changes_nothing() -> None:
 
 def test_a_gap_between_blocks_has_the_pending_packets_listed() -> None:
     machine = make_machine()
+    machine.handle(events.PendingListed(HUB, ()), NOW)
     machine.handle(sent_block(10), NOW)
     result = machine.handle(events.BlockSeen(HUB.chain, Height(12)), NOW)
     assert actions.ListPending(HUB, SHARD) in result

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from relayer.actions import BroadcastTx
 from relayer.journal import Journal
 from relayer.types import PacketKey
 from tests.support.relayer_world import HUB, SHARD, AnyJournal, Crash, MemoryJournal, World
@@ -172,3 +173,24 @@ def test_a_start_with_nothing_open_does_nothing() -> None:
     again.run(3)
     assert not again.machine.state.packets
     assert again.effects == []
+
+
+def test_a_batch_that_was_under_way_before_a_restart_is_one_of_the_backlog() -> None:
+    """So it counts where a backlog has one batch at a time."""
+    world = World()
+    world.run(2)
+    key = world.send_from_hub()
+    while key not in world.machine.state.packets or not world.machine.state.packets[key].tx_hash:
+        world.make_blocks()
+        while world.effects or world.inbox:
+            if world.inbox:
+                world.hear_next()
+            elif isinstance(world.effects[0], BroadcastTx):
+                break
+            else:
+                world.do_next()
+    world.restart()
+    while world.inbox and not world.machine.state.batches:
+        world.hear_next()
+    batches = world.machine.state.batches.values()
+    assert [(list(batch.items), batch.is_backlog) for batch in batches] == [([key], True)]

@@ -140,7 +140,7 @@ def test_a_swapped_copy_claims_nothing_in_a_proposal() -> None:
     misplaced.assignment.CopyFrom(item.proof(1))
     forged = item.update(0)
     forged.signed.signature = bytes(64)
-    txs = [bundle(item.update(1), swapped, misplaced, forged), bundle(item.update(0))]
+    txs = [bundle(item.update(1), swapped, misplaced, forged, item.update(0))]
     assert select_for_proposal(chain.app, chain.services, txs, 1_000_000) == txs
     assert is_valid_proposal(chain.app, chain.services, txs)
 
