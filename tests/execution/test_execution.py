@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from abci_app.context import Services
@@ -38,6 +40,9 @@ from tx.envelope import make_tx
 from tx.failures import Expired, ExpiryTooFar, InvalidSignature, MalformedEncoding, WrongChain, WrongSigners
 from wire.gradchain.hub.v1 import tx_pb2 as hub_tx
 from wire.gradchain.tx.v1.tx_pb2 import MessageResults
+
+if TYPE_CHECKING:
+    from wire.gradchain.fl.v1.update_pb2 import Update
 
 SERVICES = Services(kzg=Setup(points=()))
 
@@ -284,6 +289,32 @@ def test_a_proposal_keeps_to_the_number_of_claims() -> None:
     assert select_for_proposal(app, services, bundles, 1 << 25) == bundles[:-1]
     assert is_valid_proposal(app, services, bundles[:-1])
     assert not is_valid_proposal(app, services, bundles)
+
+
+def test_what_updates_claim_is_asked_only_while_there_are_not_too_many() -> None:
+    """It costs a signature each, and a proposer may have filled the block with tiny ones."""
+    asked: list[bytes] = []
+
+    class AskedItem:
+        def __init__(self, name: bytes) -> None:
+            self.name = name
+
+        @property
+        def claim(self) -> bytes:
+            asked.append(self.name)
+            return self.name
+
+    class AskedItems(MiniItems):
+        def read(self, update: Update) -> AskedItem:  # type: ignore[override]
+            return AskedItem(update.signed.statement)
+
+    names = [b"%d" % number for number in range(MAX_CLAIMS + 1_024)]
+    bundles = [
+        bundle_tx(*names[start : start + 1_024], names=names[start : start + 1_024])
+        for start in range(0, len(names), 1_024)
+    ]
+    assert not is_valid_proposal(mini_app(AskedItems()), block_at().services, bundles)
+    assert asked == names[:MAX_CLAIMS]
 
 
 def test_an_update_that_is_repeated_counts_each_time() -> None:
