@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Final
 from abci_app.endpoint import Endpoint, parse_endpoint
 from abci_app.errors import NodeError
 from abci_app.rpc import check_url
+from ibc.header import HASH_BYTES
 from ibc.voting import Fraction
 from relayer.config_tables import ConfigTable
 from relayer.errors import ConfigInvalid, ConfigMissing
 from relayer.state import MILLISECOND_NS, SECOND_NS, RelayOptions
-from relayer.types import ChainId
+from relayer.types import MAX_STORED, ChainId, Height
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +34,15 @@ PART_MESSAGE_BYTES: Final = 67_000
 MIN_BALANCE: Final = 1
 """Tokens on the hub below which a wallet counts as empty, unless the file says otherwise."""
 
-CHAIN_KEYS: Final = ("chain_id", "key_files", "authority_key_file", "min_balance", "nodes")
+CHAIN_KEYS: Final = (
+    "chain_id",
+    "key_files",
+    "authority_key_file",
+    "min_balance",
+    "trusted_height",
+    "trusted_hash",
+    "nodes",
+)
 TABLES: Final = ("relayer", "filter", "health", "batches", "sharing", "retries", "client", "hub", "shards")
 
 
@@ -45,6 +54,15 @@ class NodeAddress:
     """URL of CometBFT's RPC."""
     grpc: str
     """`host:port` of the node's gRPC services."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedHeader:
+    """A header that the operator vouches for."""
+
+    height: Height
+    header_hash: bytes
+    """32 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +78,8 @@ class ChainConfig:
     """Key of the chain's authority; only `link` needs it."""
     min_balance: int = 0
     """Tokens that the account of each key must hold, else `health` fails.  Only the hub has tokens."""
+    trusted: TrustedHeader | None = None
+    """What a new client of this chain starts from; None for a header that all nodes agree on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,13 +255,27 @@ def _read_chain(table: ConfigTable, directory: Path) -> ChainConfig:
     authority = table.take("authority_key_file", str, "")
     # A shard has no tokens.
     least = table.take_number("min_balance", MIN_BALANCE, 0, 2**63 - 1) if table.name == "hub" else 0
+    height = Height(table.take_number("trusted_height", 0, 0, MAX_STORED))
+    header_hash = table.take_bytes("trusted_hash", HASH_BYTES)
     table.finish(CHAIN_KEYS)
+    trusted = _join_trusted(table, height, header_hash)
     for name, found in (("chain_id", chain_id), ("nodes", nodes), ("key_files", key_files)):
         if not found:
             raise table.fail(name, f"expected at least one entry as {name} in {table.where}, got none")
     if len(set(key_files)) != len(key_files):
         raise table.fail("key_files", f"expected each key once in {table.where}, got one twice")
-    return ChainConfig(chain_id, nodes, key_files, directory / authority if authority else None, least)
+    return ChainConfig(
+        chain_id, nodes, key_files, directory / authority if authority else None, least, trusted
+    )
+
+
+def _join_trusted(table: ConfigTable, height: Height, header_hash: bytes) -> TrustedHeader | None:
+    if bool(height) != bool(header_hash):
+        given = "trusted_height" if height else "trusted_hash"
+        raise table.fail(
+            given, f"expected trusted_height and trusted_hash together in {table.where}, got {given} alone"
+        )
+    return TrustedHeader(height, header_hash) if height else None
 
 
 def _read_node(table: ConfigTable, values: dict[str, object]) -> NodeAddress:

@@ -32,6 +32,7 @@ REMOVED: Final[Mapping[tuple[str, str], str]] = {
 """Settings of older versions by table and key, with what stands in their place."""
 
 _HEADER: Final = re.compile(r"\s*(\[\[?)\s*([\w.-]+)\s*\]\]?\s*(?:#.*)?")
+_HEX: Final = re.compile("[0-9a-fA-F]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +168,20 @@ class ConfigTable:
         if endpoint.host not in LOOPBACK_HOSTS:
             raise self.fail(name, f"expected a loopback address as {name}, got {endpoint.host}")
         return endpoint
+
+    def take_bytes(self, name: str, size: int) -> bytes:
+        """Return so many bytes, which the file has in hexadecimal digits, or none for an empty text.
+
+        Raises:
+          ConfigInvalid: it has another form.
+
+        """
+        text = self.take(name, str, "")
+        if text and (len(text) != 2 * size or not _HEX.fullmatch(text)):
+            raise self.fail(
+                name, f"expected {2 * size} hexadecimal digits as {name} in {self.where}, got {text[:80]!r}"
+            )
+        return bytes.fromhex(text)
 
     def take_texts(self, name: str, default: tuple[str, ...] | None = None) -> tuple[str, ...]:
         """Return a list of texts, none of them empty.

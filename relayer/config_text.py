@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from abci_app.toml_text import TomlValue
     from ibc.voting import Fraction
-    from relayer.config import ChainConfig
+    from relayer.config import ChainConfig, TrustedHeader
 
 EXAMPLE: Final = "relayer.example.toml"
 CHAINS_BEGIN: Final = "[hub]"
@@ -114,10 +114,22 @@ def _format_chain(chain: ChainConfig, *, is_hub: bool) -> list[str]:
             "# Key of the chain's authority; only `relayer link` needs it.",
             f"authority_key_file = {format_value(str(chain.authority_key_file))}",
         ]
+    lines += _format_trusted(chain.trusted)
     nodes = [
         f"  {{ rpc = {format_value(node.rpc)}, grpc = {format_value(node.grpc)} }}," for node in chain.nodes
     ]
     return [f"{line}\n" for line in (*lines, "nodes = [", *nodes, "]")]
+
+
+def _format_trusted(trusted: TrustedHeader | None) -> list[str]:
+    """Return the lines of the first header; commented out if it is not chosen, so that people find them."""
+    mark = "# " if trusted is None else ""
+    height, header_hash = (0, b"") if trusted is None else (trusted.height, trusted.header_hash)
+    return [
+        "# Header that a new light client of this chain starts from, instead of one that all nodes agree on.",
+        f"{mark}trusted_height = {height}",
+        f"{mark}trusted_hash = {format_value(header_hash.hex())}",
+    ]
 
 
 def set_value(text: str, table: str, key: str, value: TomlValue, index: int = 0) -> str:

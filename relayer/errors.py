@@ -263,3 +263,13 @@ class WitnessDisagrees(RelayError):
 
     CODE = 63
     CURE = "Find out which node lies or follows a fork before you set up the link."
+
+
+class TrustedHeaderMismatch(RelayError):
+    """A node serves another header at `trusted_height` than the one that `trusted_hash` names."""
+
+    CODE = 64
+    CURE = (
+        "Compare `trusted_height` and `trusted_hash` with a source that you trust. If they are right, the node lies or "
+        "follows a fork: take it out of the configuration."
+    )

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-    from relayer.config import ClientConfig
+    from relayer.config import ClientConfig, TrustedHeader
     from relayer.nodes import ChainNodes
     from relayer.queries import ClientInfo
     from relayer.submit import Submitter
@@ -61,6 +61,8 @@ class Linker:
     """Keys of the authorities, as far as they are known."""
     client: ClientConfig
     submitter: Submitter
+    trusted: Mapping[ChainId, TrustedHeader]
+    """What new clients of the chains start from, as far as it is given."""
 
     async def link(self, shard: ChainNodes) -> LinkedShard:
         """Set up the link to a shard, as far as it is missing.
@@ -105,9 +107,40 @@ class Linker:
         """Return the client of one chain on another that was found, or create one."""
         if found is not None:
             return found
-        created = await create_client(chain, of, self.client, self._require_authority(chain), self.submitter)
+        created = await self.create_client(chain, of, self.client)
         steps.append(f"{CLIENT_STEP}: {created.client_id} on {chain.chain_id}")
         return created
+
+    async def create_client(self, chain: ChainNodes, of: ChainNodes, config: ClientConfig) -> ClientInfo:
+        """Create a client of one chain on another, from the trusted header or one that all nodes agree on.
+
+        Raises:
+          AuthorityMissing: the key of the former's authority is not known.
+          TrustedHeaderMismatch, WitnessDisagrees: a node contradicts the trusted header, or another node.
+          AppError: the chains cannot be asked, or refuse.
+
+        """
+        key = self.require_authority(chain)
+        before = {client.client_id for client in await queries.list_clients(chain)}
+
+        async def find_created() -> ClientInfo | None:
+            for client in await queries.list_clients(chain):
+                if client.client_id not in before and client.state.trust.chain_id == of.chain_id:
+                    return client
+            return None
+
+        state, known = await first_trust(of, config, self.trusted.get(of.chain_id))
+        message = client_tx_pb2.MsgCreateClient(
+            client_state=state, consensus_state=known, signer=format_address(key.public_key)
+        )
+        await self.submitter.submit(chain, [message], key)
+        try:
+            # The node that answers may be a block behind the one that said that the transaction is in a block.
+            return await wait_for(find_created)
+        except TimeoutError:
+            raise LinkConflict(
+                f"expected a new client of {of.chain_id} on {chain.chain_id} within {MAX_WAIT_S:.0f} s, got none"
+            ) from None
 
     async def _finish_hub(
         self, shard: ChainNodes, hub_client: ClientInfo, shard_client: ClientInfo, steps: list[str]
@@ -119,7 +152,7 @@ class Linker:
             messages.append(self._register_counterparty(self.hub, hub_client, shard_client))
             done.append(f"{COUNTERPARTY_STEP}: {hub_client.client_id} on {self.hub.chain_id}")
         if not await self._is_active(shard.chain_id):
-            key = self._require_authority(self.hub)
+            key = self.require_authority(self.hub)
             messages.append(
                 hub_tx_pb2.MsgRegisterShard(
                     authority=key.public_key, chain_id=shard.chain_id, client_id=hub_client.client_id
@@ -145,7 +178,7 @@ class Linker:
 
     async def _submit(self, chain: ChainNodes, messages: Sequence[Message]) -> None:
         if messages:
-            await self.submitter.submit(chain, messages, self._require_authority(chain))
+            await self.submitter.submit(chain, messages, self.require_authority(chain))
 
     def _register_counterparty(
         self, chain: ChainNodes, client: ClientInfo, other: ClientInfo
@@ -154,46 +187,20 @@ class Linker:
             client_id=client.client_id,
             counterparty_merkle_prefix=MERKLE_PREFIX,
             counterparty_client_id=other.client_id,
-            signer=format_address(self._require_authority(chain).public_key),
+            signer=format_address(self.require_authority(chain).public_key),
         )
 
-    def _require_authority(self, chain: ChainNodes) -> SigningKey:
+    def require_authority(self, chain: ChainNodes) -> SigningKey:
+        """Return the key of a chain's authority.
+
+        Raises:
+          AuthorityMissing: it is not known.
+
+        """
         key = self.authorities.get(chain.chain_id)
         if key is None:
             raise AuthorityMissing(f"expected the key of the authority of {chain.chain_id}, got none")
         return key
-
-
-async def create_client(
-    chain: ChainNodes, of: ChainNodes, config: ClientConfig, key: SigningKey, submitter: Submitter
-) -> ClientInfo:
-    """Create a client of one chain on another, from a header that all nodes of the former agree on.
-
-    Raises:
-      WitnessDisagrees: they do not.
-      AppError: the chains cannot be asked, or refuse.
-
-    """
-    before = {client.client_id for client in await queries.list_clients(chain)}
-
-    async def find_created() -> ClientInfo | None:
-        for client in await queries.list_clients(chain):
-            if client.client_id not in before and client.state.trust.chain_id == of.chain_id:
-                return client
-        return None
-
-    state, known = await first_trust(of, config)
-    message = client_tx_pb2.MsgCreateClient(
-        client_state=state, consensus_state=known, signer=format_address(key.public_key)
-    )
-    await submitter.submit(chain, [message], key)
-    try:
-        # The node that answers may be a block behind the one that said that the transaction is in a block.
-        return await wait_for(find_created)
-    except TimeoutError:
-        raise LinkConflict(
-            f"expected a new client of {of.chain_id} on {chain.chain_id} within {MAX_WAIT_S:.0f} s, got none"
-        ) from None
 
 
 def choose_pair(

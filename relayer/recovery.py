@@ -1,7 +1,8 @@
 """Bringing back the expired or frozen clients of a link: a substitute each, and then whatever the link lacks.
 
-Only the chains' authorities may do this.  The substitute starts from a header that all configured nodes of the other
-chain agree on, so after a fork the operator first decides which nodes are the true ones, and names no others.
+Only the chains' authorities may do this.  The substitute starts from the trusted header of the other chain, or one that
+all its configured nodes agree on, so after a fork the operator first decides which nodes are the true ones, and names no
+others.
 """
 
 from __future__ import annotations
@@ -12,8 +13,7 @@ from typing import TYPE_CHECKING, Final
 from relayer import queries
 from relayer.config import ClientConfig
 from relayer.discovery import find_link
-from relayer.errors import AuthorityMissing
-from relayer.link import LinkedShard, create_client
+from relayer.link import LinkedShard
 from relayer.types import NS_PER_SECOND, ClientStatus
 from tx.keys import format_address
 from wire.ibc.core.client.v1 import tx_pb2 as client_tx_pb2
@@ -38,7 +38,7 @@ class Recoverer:
 
         Raises:
           AuthorityMissing: something must be done for which no key is known.
-          WitnessDisagrees: the nodes of a chain still serve different headers.
+          TrustedHeaderMismatch, WitnessDisagrees: the nodes of a chain still serve different headers.
           AppError: there is no link, the chains cannot be asked, or refuse.
 
         """
@@ -55,17 +55,14 @@ class Recoverer:
 
     async def _substitute(self, chain: ChainNodes, of: ChainNodes, client: ClientInfo) -> ClientId:
         """Let a client go on from a new one with the same parameters; return the new one's id."""
-        key = self.linker.authorities.get(chain.chain_id)
-        if key is None:
-            raise AuthorityMissing(f"expected the key of the authority of {chain.chain_id}, got none")
-        submitter = self.linker.submitter
-        substitute = await create_client(chain, of, parameters_of(client), key, submitter)
+        key = self.linker.require_authority(chain)
+        substitute = await self.linker.create_client(chain, of, parameters_of(client))
         message = client_tx_pb2.MsgRecoverClient(
             subject_client_id=client.client_id,
             substitute_client_id=substitute.client_id,
             signer=format_address(key.public_key),
         )
-        await submitter.submit(chain, [message], key)
+        await self.linker.submitter.submit(chain, [message], key)
         return substitute.client_id
 
 

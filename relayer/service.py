@@ -95,7 +95,9 @@ def _make_linker(config: RelayerConfig, hub: ChainNodes) -> Linker:
         for chain in (config.hub, *config.served_shards)
         if chain.authority_key_file is not None
     }
-    return Linker(hub, authorities, config.client, Submitter(time.time_ns, os.urandom, config.tx_life_s))
+    trusted = {chain.chain_id: chain.trusted for chain in config.chains if chain.trusted is not None}
+    submitter = Submitter(time.time_ns, os.urandom, config.tx_life_s)
+    return Linker(hub, authorities, config.client, submitter, trusted)
 
 
 async def relay(config: RelayerConfig, *, retry_refused: bool = False) -> None:

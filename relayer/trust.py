@@ -1,6 +1,7 @@
 """The first header: what a new light client starts from.
 
-Nothing vouches for it but the nodes that the operator has named, so all of them are asked, and must agree.
+The operator vouches for it by height and hash, or else the nodes that the operator has named do.  All of them are asked
+in either case, and must agree: a single node is believed at its word where no hash is known.
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ import asyncio
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from ibc.client_state import make_client_state, pack_client_state, pack_consensus_state
+from ibc.errors import TrustExpired
 from ibc.header import HASH_BYTES
 from ibc.proof_spec import DEFAULT_SPECS
 from ibc.rpcjson import parse_light_block
-from ibc.tendermint import TrustOptions, trust_light_block
+from ibc.tendermint import TrustOptions, is_expired, trust_light_block
 from relayer import queries
-from relayer.errors import EndpointsDown, HeightsDisagree, WitnessDisagrees
+from relayer.errors import EndpointsDown, HeightsDisagree, TrustedHeaderMismatch, WitnessDisagrees
 from relayer.types import NS_PER_SECOND, Height
 from tx.errors import AppError
 
@@ -23,8 +25,11 @@ if TYPE_CHECKING:
 
     from google.protobuf.any_pb2 import Any as AnyMessage
 
-    from relayer.config import ClientConfig
+    from ibc.tendermint import TrustedState
+    from relayer.config import ClientConfig, TrustedHeader
+    from relayer.errors import RelayError
     from relayer.nodes import ChainNodes, Node
+    from relayer.types import ChainId
     from wire.tendermint.types import types_pb2
 
 T = TypeVar("T")
@@ -50,29 +55,76 @@ async def wait_for(look: Callable[[], Awaitable[T | None]]) -> T:
             await asyncio.sleep(POLL_S)
 
 
-async def first_trust(chain: ChainNodes, config: ClientConfig) -> tuple[AnyMessage, AnyMessage]:
+async def first_trust(
+    chain: ChainNodes, config: ClientConfig, trusted: TrustedHeader | None
+) -> tuple[AnyMessage, AnyMessage]:
     """Return client state and consensus state for a new client of a chain, both packed.
 
+    They are those of the trusted header, or without one those of a recent header.
+
     Raises:
+      TrustedHeaderMismatch: a node gives another header than the trusted one.
       WitnessDisagrees: two nodes give different headers.
+      HeightsDisagree: no node that answers has the trusted height.
       EndpointsDown: the chain makes no blocks, or its nodes do not answer.
+      TrustExpired: the trusted header is too old.
       IbcError: the header does not verify by itself.
 
     """
-    block = await _usable_block(chain)
-    height = Height(block.signed_header.header.height)
-    header_hash = block.signed_header.commit.block_id.hash
-    await _ask_witnesses(chain, height, header_hash)
-    await _compare_slowest(chain, height)
-    known = trust_light_block(block, header_hash, chain.chain_id)
+    named = None if trusted is None else await _named_state(chain, trusted)
+    # Also beside a named header: nodes that have parted above it are no ground to set up a link.
+    recent = await _recent_state(chain)
+    await _compare_slowest(chain, Height(recent.height))
+    known = recent if named is None else named
+    _check_age(known, recent, config.trusting_period_s, chain.chain_id)
     options = TrustOptions(
         chain_id=chain.chain_id,
         trust_level=config.trust_level,
         trusting_period_ns=config.trusting_period_s * NS_PER_SECOND,
         max_clock_drift_ns=config.max_clock_drift_s * NS_PER_SECOND,
     )
-    state = make_client_state(options, config.unbonding_period_s * NS_PER_SECOND, height, DEFAULT_SPECS)
+    state = make_client_state(options, config.unbonding_period_s * NS_PER_SECOND, known.height, DEFAULT_SPECS)
     return pack_client_state(state), pack_consensus_state(known)
+
+
+async def _recent_state(chain: ChainNodes) -> TrustedState:
+    """Return the state of a recent header that all nodes agree on.
+
+    Raises:
+      WitnessDisagrees, EndpointsDown, IbcError: see `first_trust`.
+
+    """
+    block = await _usable_block(chain)
+    header_hash = block.signed_header.commit.block_id.hash
+    await _ask_witnesses(chain, Height(block.signed_header.header.height), header_hash, WitnessDisagrees)
+    return trust_light_block(block, header_hash, chain.chain_id)
+
+
+async def _named_state(chain: ChainNodes, trusted: TrustedHeader) -> TrustedState:
+    """Return the state of the header that the operator names, which no node may contradict.
+
+    Raises:
+      TrustedHeaderMismatch, HeightsDisagree, EndpointsDown, IbcError: see `first_trust`.
+
+    """
+    await _ask_witnesses(chain, trusted.height, trusted.header_hash, TrustedHeaderMismatch)
+    block = await queries.get_light_block(chain, trusted.height)
+    return trust_light_block(block, trusted.header_hash, chain.chain_id)
+
+
+def _check_age(known: TrustedState, recent: TrustedState, trusting_period_s: int, chain_id: ChainId) -> None:
+    """Check that a header is young enough; the chain that gets the client could only say that this has expired.
+
+    Raises:
+      TrustExpired: it is not.
+
+    """
+    if is_expired(known.time_ns, trusting_period_s * NS_PER_SECOND, recent.time_ns):
+        age_s = (recent.time_ns - known.time_ns) // NS_PER_SECOND
+        raise TrustExpired(
+            f"expected a trusted header of {chain_id} that is younger than {trusting_period_s} s, got the one of "
+            f"height {known.height}, which is {age_s} s older than a recent one"
+        )
 
 
 async def _usable_block(chain: ChainNodes) -> types_pb2.LightBlock:
@@ -99,17 +151,19 @@ async def _usable_block(chain: ChainNodes) -> types_pb2.LightBlock:
         ) from None
 
 
-async def _ask_witnesses(chain: ChainNodes, height: Height, expected: bytes) -> None:
-    """Compare a header with what every other node that answers has at that height.
+async def _ask_witnesses(
+    chain: ChainNodes, height: Height, expected: bytes, failure: type[RelayError]
+) -> None:
+    """Compare a header with what every node that answers has at that height.
 
     Raises:
-      WitnessDisagrees: a node has another one.
+      RelayError: a node has another one; of the type that is given.
 
     """
     answers = await asyncio.gather(*(_header_hash(node, height) for node in chain.nodes))
     for node, got in zip(chain.nodes, answers, strict=True):
         if got is not None and got != expected:
-            raise WitnessDisagrees(
+            raise failure(
                 f"expected header {expected.hex()} at height {height} of {chain.chain_id}, got {got.hex()} from "
                 f"{node.address.rpc}"
             )
@@ -127,7 +181,7 @@ async def _compare_slowest(chain: ChainNodes, height: Height) -> None:
     if lowest >= height:
         return  # all of them were asked about that height
     block = await queries.get_light_block(chain, lowest)
-    await _ask_witnesses(chain, lowest, block.signed_header.commit.block_id.hash)
+    await _ask_witnesses(chain, lowest, block.signed_header.commit.block_id.hash, WitnessDisagrees)
 
 
 async def _newest_height(node: Node) -> Height | None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.request import urlopen
 
 import pytest
 
@@ -95,14 +97,24 @@ def look_at(console: Console, host: Host) -> dict[str, object] | None:
     return status if status.get("height") else None
 
 
+def fetch_hash(host: Host) -> str:
+    """Return the hash of the first header of a node's chain, as docs/operations.md says where to find it."""
+    with urlopen(f"http://{host.rpc}/commit?height=1") as answer:
+        value = json.load(answer)
+    return str(value["result"]["signed_header"]["commit"]["block_id"]["hash"])
+
+
 def write_relayer_config(path: Path, keys: Path, hub: list[Host], shard: Host) -> Path:
+    def trusted(host: Host) -> str:
+        return f'trusted_height = 1\ntrusted_hash = "{fetch_hash(host)}"\n'
+
     def nodes(hosts: list[Host]) -> str:
         return ", ".join(f'{{ rpc = "http://{host.rpc}", grpc = "{host.grpc}" }}' for host in hosts)
 
     common = f'key_files = ["{keys}/relayer.json"]\nauthority_key_file = "{keys}/authority.json"'
     path.write_text(
-        f'[hub]\nchain_id = "hub-1"\n{common}\nnodes = [{nodes(hub)}]\n'
-        f'[[shards]]\nchain_id = "shard-1"\n{common}\nnodes = [{nodes([shard])}]\n'
+        f'[hub]\nchain_id = "hub-1"\n{common}\n{trusted(hub[0])}nodes = [{nodes(hub)}]\n'
+        f'[[shards]]\nchain_id = "shard-1"\n{common}\n{trusted(shard)}nodes = [{nodes([shard])}]\n'
     )
     return path
 
@@ -141,6 +153,9 @@ def test_chains_made_by_hand_on_several_hosts_are_linked_and_serve(tmp_path: Pat
         config = write_relayer_config(
             tmp_path / "relayer.toml", console.home / "keys", [first, second], third
         )
+        wrong = tmp_path / "wrong.toml"
+        wrong.write_text(re.sub("trusted_hash = .*", f'trusted_hash = "{"0" * 64}"', config.read_text()))
+        assert "relayer/64" in console.fail(1, "relayer", "link", "--config", str(wrong))
         links = [console.view("relayer", "link", "--config", str(config))["links"] for _ in range(2)]
         assert [len(list_steps(link)) for link in links] == [5, 0]
 

@@ -9,15 +9,17 @@ from pathlib import Path
 import pytest
 
 from ibc.voting import Fraction
-from relayer.config import CHAIN_KEYS, TABLES, NodeAddress, load_config, parse_config
+from relayer.config import CHAIN_KEYS, TABLES, NodeAddress, TrustedHeader, load_config, parse_config
 from relayer.config_tables import REMOVED
 from relayer.config_text import list_settings
 from relayer.errors import ConfigInvalid, ConfigMissing
 from relayer.state import RelayOptions
+from relayer.types import Height
 from tests.support.tools import ROOT
 
 EXAMPLE = ROOT / "relayer" / "relayer.example.toml"
 HERE = Path("/somewhere")
+HASH = "0a" * 32
 MINIMAL = """
 [hub]
 chain_id = "hub-1"
@@ -73,6 +75,17 @@ def test_a_minimal_configuration_has_the_defaults() -> None:
     assert config.client.trust_level == Fraction(2, 3)
     assert config.http is None
     assert config.shards[0].nodes == (NodeAddress("http://127.0.0.1:3", "127.0.0.1:4"),)
+    assert [chain.trusted for chain in config.chains] == [None, None]
+
+
+@pytest.mark.parametrize("digits", [HASH, HASH.upper()])
+def test_each_chain_may_have_a_trusted_header(digits: str) -> None:
+    lines = f'trusted_height = 7\ntrusted_hash = "{digits}"\n'
+    expected = TrustedHeader(Height(7), b"\x0a" * 32)
+    of_shard = parse_config(MINIMAL + lines, HERE)
+    assert [chain.trusted for chain in of_shard.chains] == [None, expected]
+    of_hub = parse_config(MINIMAL.replace("[[shards]]", f"{lines}[[shards]]"), HERE)
+    assert [chain.trusted for chain in of_hub.chains] == [expected, None]
 
 
 @pytest.mark.parametrize(
@@ -105,6 +118,16 @@ def test_a_minimal_configuration_has_the_defaults() -> None:
         (MINIMAL.replace('["r.json"]', '["r.json", "r.json"]', 1), "twice"),
         (MINIMAL.replace('["r.json"]', '"r.json"', 1), "key_files"),
         (MINIMAL + "min_balance = 5\n", "min_balance"),
+        (MINIMAL + "trusted_height = 5\n", "trusted_height alone"),
+        (MINIMAL + f'trusted_hash = "{HASH}"\n', "trusted_hash alone"),
+        (MINIMAL + f'trusted_height = 0\ntrusted_hash = "{HASH}"\n', "trusted_hash alone"),
+        (MINIMAL + f'trusted_height = -1\ntrusted_hash = "{HASH}"\n', "trusted_height"),
+        (MINIMAL + f'trusted_height = "5"\ntrusted_hash = "{HASH}"\n', "trusted_height"),
+        (MINIMAL + f'trusted_height = {2**63}\ntrusted_hash = "{HASH}"\n', "trusted_height"),
+        (MINIMAL + f'trusted_height = 5\ntrusted_hash = "{HASH}00"\n', "64 hexadecimal digits"),
+        (MINIMAL + f'trusted_height = 5\ntrusted_hash = "0x{HASH[2:]}"\n', "64 hexadecimal digits"),
+        (MINIMAL + f'trusted_height = 5\ntrusted_hash = "{" " * 64}"\n', "64 hexadecimal digits"),
+        (MINIMAL + f'trusted_hight = 5\ntrusted_hash = "{HASH}"\n', "trusted_height was meant"),
         (with_table("[relayer]\ntx_life_s = 700\n"), "tx_life_s"),
         (with_table("[relayer]\nmax_tx_bytes = 2000000\n"), "parts"),
         (with_table('[client]\ntrust_level = "1/4"\n'), "trust_level"),
@@ -146,6 +169,8 @@ def test_a_file_that_is_no_text_is_missed(tmp_path: Path) -> None:
         (with_table("[retries]\nfirst_ms = '1'\n"), 2),
         (with_table("[client]\ntrust_level = '1/7'\n"), 2),
         (MINIMAL + "\n[[shards]]\nchain_id = 's'\nkey_files = [7]\nnodes = []\n", 13),
+        (MINIMAL + "trusted_height = 5\n", 10),
+        (MINIMAL + "trusted_height = 5\ntrusted_hash = 'abc'\n", 11),
     ],
 )
 def test_the_line_of_a_mistake_is_named(text: str, line: int) -> None:

@@ -16,6 +16,7 @@ from relayer.config import (
     HealthConfig,
     NodeAddress,
     RelayerConfig,
+    TrustedHeader,
     load_config,
     parse_config,
 )
@@ -29,11 +30,14 @@ from relayer.config_text import (
 )
 from relayer.errors import ConfigExists, ConfigInvalid, ConfigUneditable
 from relayer.state import RelayOptions
-from relayer.types import ChainId
+from relayer.types import ChainId, Height
 
 HERE = Path("/somewhere")
 NODE = NodeAddress("http://127.0.0.1:1", "127.0.0.1:2")
-HUB = ChainConfig(ChainId('hub "1"'), (NODE, NODE), (HERE / "r.json", HERE / "s.json"), HERE / "a.json", 5)
+TRUSTED = TrustedHeader(Height(7), bytes(range(32)))
+HUB = ChainConfig(
+    ChainId('hub "1"'), (NODE, NODE), (HERE / "r.json", HERE / "s.json"), HERE / "a.json", 5, TRUSTED
+)
 SHARDS = tuple(ChainConfig(ChainId(f"shard-{number}"), (NODE,), (HERE / "r.json",)) for number in range(2))
 PLAIN = RelayerConfig(HUB, SHARDS, HERE / "x.db")
 EVERYTHING_ELSE = RelayerConfig(
@@ -88,6 +92,11 @@ def test_what_is_written_has_the_comments_of_the_example() -> None:
     explained = [line for line in head if line.startswith("#") and " = " not in line]
     assert len(explained) > 30
     assert set(explained) <= set(written)
+
+
+def test_a_chain_without_a_trusted_header_shows_where_to_name_one() -> None:
+    of_shard = format_config(PLAIN).partition("[[shards]]")[2]
+    assert '# trusted_height = 0\n# trusted_hash = ""\n' in of_shard
 
 
 def test_a_value_is_set_in_its_own_table_only() -> None:

@@ -10,11 +10,20 @@ import pytest
 
 from abci_app.grpc_errors import RemoteError
 from abci_app.keyfile import save_key
-from ibc.errors import NotAuthority
+from ibc.errors import NotAuthority, TrustExpired
 from ibc.proof_spec import DEFAULT_SPECS
 from relayer import queries
+from relayer.config import TrustedHeader
 from relayer.discovery import find_link
-from relayer.errors import AuthorityMissing, EndpointsDown, LinkConflict, LinkMissing, WitnessDisagrees
+from relayer.errors import (
+    AuthorityMissing,
+    EndpointsDown,
+    HeightsDisagree,
+    LinkConflict,
+    LinkMissing,
+    TrustedHeaderMismatch,
+    WitnessDisagrees,
+)
 from relayer.link import choose_pair
 from relayer.queries import ClientInfo
 from relayer.service import link_chains
@@ -22,12 +31,14 @@ from relayer.types import ClientId, ClientStatus, ClientView, Height, TimeNs
 from tests.support.relayer import HUB_CLIENT, SHARD_CLIENT, connected, make_config, running_pair, until
 from tests.support.relayer_app import ToyChain
 from tests.support.relayer_node import PlayedNode
+from tests.support.waiting import eventually
 from tx.keys import SigningKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from relayer.config import RelayerConfig
     from relayer.nodes import ChainNodes
     from relayer.types import ChainId
     from tests.support.relayer import Pair
@@ -137,6 +148,101 @@ def test_nodes_that_disagree_about_a_header_are_no_ground_for_trust(pair: Pair, 
             asyncio.run(link_chains(config))
     finally:
         liar.stop()
+
+
+def trusting(config: RelayerConfig, of_hub: PlayedNode, of_shard: PlayedNode, height: int) -> RelayerConfig:
+    """Return a configuration that names the headers of two chains at a height."""
+    hub, shard = (
+        TrustedHeader(Height(height), node.blocks[height].hash if height in node.blocks else b"h" * 32)
+        for node in (of_hub, of_shard)
+    )
+    return replace(
+        config,
+        hub=replace(config.hub, trusted=hub),
+        shards=(replace(config.shards[0], trusted=shard),),
+    )
+
+
+def test_clients_start_from_the_headers_that_the_operator_names(pair: Pair) -> None:
+    eventually(lambda: min(pair.hub.height, pair.shard.height) >= 4, "four blocks of each chain")
+    config = trusting(pair.config, pair.hub, pair.shard, 2)
+    (linked,) = asyncio.run(link_chains(config))
+    assert len(linked.steps) == 5
+
+    async def look() -> None:
+        async with connected(config) as (hub, shard):
+            for chain, of in ((hub, pair.shard), (shard, pair.hub)):
+                client = await queries.get_client(chain, ClientId(HUB_CLIENT))
+                assert client.state.latest_height.height == 2
+                known = await queries.get_consensus_state(chain, client.client_id, 1, Height(2))
+                assert known.root == of.blocks[2].header.app_hash
+
+    asyncio.run(look())
+
+
+def test_a_single_node_is_not_believed_against_the_header_that_the_operator_names(
+    pair: Pair, tmp_path: Path
+) -> None:
+    liar = PlayedNode("shard-1", ToyChain("shard"), tmp_path / "liar").start()
+    try:
+        with pytest.raises(TrustedHeaderMismatch, match=liar.address.rpc):
+            asyncio.run(link_chains(trusting(pair.with_shard_nodes(liar), pair.hub, pair.shard, 1)))
+        assert pair.hub.taken == []
+    finally:
+        liar.stop()
+
+
+def test_no_node_may_contradict_the_header_that_the_operator_names(pair: Pair, tmp_path: Path) -> None:
+    liar = PlayedNode("shard-1", ToyChain("shard"), tmp_path / "liar").start()
+    try:
+        both = pair.with_shard_nodes(pair.shard, liar)
+        for of_shard, other in ((pair.shard, liar), (liar, pair.shard)):
+            with pytest.raises(TrustedHeaderMismatch, match=other.address.rpc):
+                asyncio.run(link_chains(trusting(both, pair.hub, of_shard, 1)))
+    finally:
+        liar.stop()
+
+
+def test_nodes_that_part_above_the_header_that_the_operator_names_are_no_ground_for_trust(
+    pair: Pair, tmp_path: Path
+) -> None:
+    fork = PlayedNode("shard-1", ToyChain("shard"), tmp_path / "fork").start()
+    try:
+        fork.blocks[1] = pair.shard.blocks[1]
+        eventually(lambda: min(fork.height, pair.shard.height) >= 3, "blocks above the first")
+        with pytest.raises(WitnessDisagrees):
+            asyncio.run(
+                link_chains(trusting(pair.with_shard_nodes(pair.shard, fork), pair.hub, pair.shard, 1))
+            )
+        assert pair.hub.taken == []
+    finally:
+        fork.stop()
+
+
+def test_a_height_that_no_node_has_is_no_ground_for_trust(pair: Pair) -> None:
+    with pytest.raises(HeightsDisagree):
+        asyncio.run(link_chains(trusting(pair.config, pair.hub, pair.shard, 10**6)))
+    assert pair.hub.taken == []
+
+
+def test_a_trusted_header_that_is_too_old_is_refused_before_anything_is_sent(pair: Pair) -> None:
+    def age_ns() -> int:
+        first, newest = (pair.shard.blocks[height].header.time for height in (1, pair.shard.height))
+        return (newest.seconds - first.seconds) * 10**9 + newest.nanos - first.nanos
+
+    config = trusting(pair.config, pair.hub, pair.shard, 1)
+    eventually(lambda: age_ns() > 1.1 * 10**9, "a first header that is more than a second old")
+    with pytest.raises(
+        TrustExpired, match=r"a trusted header of .* younger than 1 s, got the one of height 1"
+    ):
+        asyncio.run(link_chains(replace(config, client=replace(config.client, trusting_period_s=1))))
+    assert pair.hub.taken == []
+
+
+def test_clients_that_exist_do_not_need_the_header_that_the_operator_names(pair: Pair) -> None:
+    asyncio.run(link_chains(pair.config))
+    (linked,) = asyncio.run(link_chains(trusting(pair.config, pair.hub, pair.shard, 10**6)))
+    assert linked.steps == ()
 
 
 def test_a_witness_that_is_down_holds_up_nothing(pair: Pair) -> None:

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ibc.state import require_client
-from relayer.errors import AuthorityMissing, ShardUnknown, WitnessDisagrees
+from relayer.config import TrustedHeader
+from relayer.errors import AuthorityMissing, ShardUnknown, TrustedHeaderMismatch, WitnessDisagrees
 from relayer.service import recover_clients
-from relayer.types import ChainId
+from relayer.types import ChainId, Height
 from tests.support.relayer import HUB_CLIENT, ended, running_pair, running_relayer, until
 from tests.support.relayer_app import ToyChain
 from tests.support.relayer_node import PlayedNode
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,6 +75,26 @@ def test_a_frozen_link_works_again(pair: Pair, tmp_path: Path) -> None:
             await until(lambda: ended(pair.hub) == ["acknowledged"] * 2, "two acknowledgements", task)
 
     asyncio.run(run())
+
+
+def test_a_substitute_starts_from_the_header_that_the_operator_names(pair: Pair, tmp_path: Path) -> None:
+    fork_off(pair, tmp_path)
+    height = pair.shard.height
+    trusted = TrustedHeader(Height(height), pair.shard.blocks[height].hash)
+
+    def trusting(config: RelayerConfig) -> RelayerConfig:
+        return replace(config, shards=(replace(config.shards[0], trusted=trusted),))
+
+    fork = PlayedNode("shard-1", ToyChain("shard"), tmp_path / "again").start()
+    try:
+        eventually(lambda: fork.height >= height, "the fork to reach the trusted height")
+        with pytest.raises(TrustedHeaderMismatch):
+            recover(trusting(pair.with_shard_nodes(pair.shard, fork)))
+    finally:
+        fork.stop()
+    assert recover(trusting(pair.config)).steps
+    client = require_client(pair.hub.store.latest(), HUB_CLIENT)
+    assert (client.is_frozen, client.latest_height.height) == (False, height)
 
 
 def test_what_works_is_not_recovered(pair: Pair) -> None:
