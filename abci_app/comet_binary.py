@@ -1,4 +1,4 @@
-"""Find the `cometbft` binary and refuse one of another release line.
+"""Find the `cometbft` binary and refuse one of another release line, or one with a known hole.
 
 The ABCI protocol is the same on the lines listed here and on no other: 0.34 and 0.37 speak older ones, 1.x a newer
 one that was given up.  A wrong binary would fail late and oddly, hence the check before anything starts.
@@ -21,8 +21,11 @@ BINARY_VARIABLE: Final = "GRADCHAIN_COMETBFT"
 
 REPOSITORY_ROOT: Final = Path(__file__).resolve().parents[1]
 
-SUPPORTED_LINES: Final = ((0, 38), (0, 39), (0, 40))
-"""Release lines (major, minor) with ABCI 2.0 in the package `tendermint.abci`."""
+FIRST_VERSIONS: Final = ((0, 38, 21), (0, 39, 0), (0, 40, 0))
+"""The first version that may be used of each release line with ABCI 2.0 in the package `tendermint.abci`.
+
+Before 0.38.21 a proposer can forge the time of a block: the address of a vote need not be that of the validator whose
+signature is checked (advisory GHSA-c32p-wcqj-j677, "Tachyon").  0.39.0 and 0.40.0 compare the two from the start."""
 
 _VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)")
 _VERSION_TIMEOUT_S = 20
@@ -75,16 +78,16 @@ def parse_version(text: str) -> tuple[int, int, int]:
 
 
 def check_version(text: str) -> None:
-    """Check that a version is of a supported line.
+    """Check that a version is of a supported line, and not before the first version of it that may be used.
 
     Raises:
       CometUnsupported: it is not.
 
     """
-    line = parse_version(text)[:2]
-    if line not in SUPPORTED_LINES:
-        supported = ", ".join(f"{major}.{minor}" for major, minor in SUPPORTED_LINES)
-        raise CometUnsupported(f"expected CometBFT {supported}, got {text.strip()}")
+    version = parse_version(text)
+    if not any(first[:2] == version[:2] and first <= version for first in FIRST_VERSIONS):
+        firsts = ", ".join(".".join(map(str, first)) for first in FIRST_VERSIONS)
+        raise CometUnsupported(f"expected CometBFT {firsts} or a later patch of these, got {text.strip()}")
 
 
 def require_cometbft() -> CometBinary:
@@ -92,7 +95,7 @@ def require_cometbft() -> CometBinary:
 
     Raises:
       CometMissing: there is none, or it does not run.
-      CometUnsupported: it is of another release line.
+      CometUnsupported: it is of another release line, or too old.
 
     """
     path = find_cometbft()

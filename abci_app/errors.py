@@ -128,7 +128,7 @@ class CometMissing(NodeError):
 
 
 class CometUnsupported(NodeError):
-    """The `cometbft` binary is of a release line that this application does not speak with."""
+    """The `cometbft` binary is of a release line that this application does not speak with, or has a known hole."""
 
     CODE = 41
     CURE = (

@@ -14,16 +14,24 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.mark.parametrize("version", ["0.38.25", "0.39.4", "0.40.0", "v0.39.4", "0.39.4+abc123", " 0.39.4\n"])
+@pytest.mark.parametrize(
+    "version", ["0.38.21", "0.38.25", "0.39.0", "0.39.4", "0.40.0", "v0.39.4", "0.39.4+abc123", " 0.39.4\n"]
+)
 def test_supported_lines_are_accepted(version: str) -> None:
     check_version(version)
 
 
 @pytest.mark.parametrize(
-    "version", ["0.34.35", "0.37.18", "0.41.0", "1.0.1", "2.0.0-rc1", "0.3.9", "", "dev", "0.39"]
+    "version", ["0.38.20", "0.34.35", "0.37.18", "0.41.0", "1.0.1", "2.0.0-rc1", "0.3.9", "", "dev", "0.39"]
 )
 def test_other_lines_and_texts_are_refused(version: str) -> None:
     with pytest.raises(CometUnsupported, match="expected"):
+        check_version(version)
+
+
+@pytest.mark.parametrize("version", ["0.38.0", "0.38.9", "0.38.20", "v0.38.20+abc123"])
+def test_patches_whose_block_times_can_be_forged_are_refused(version: str) -> None:
+    with pytest.raises(CometUnsupported, match=r"expected CometBFT 0\.38\.21, .* got v?0\.38"):
         check_version(version)
 
 
@@ -89,4 +97,4 @@ def test_a_binary_that_does_not_run_is_refused(
 
 def test_the_installed_binary_is_supported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(comet_binary.BINARY_VARIABLE, require_tool("cometbft"))
-    assert parse_version(require_cometbft().version)[:2] in comet_binary.SUPPORTED_LINES
+    check_version(require_cometbft().version)
