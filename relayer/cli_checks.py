@@ -124,12 +124,16 @@ def report(examination: Examination, problem: ProblemsFound | None, *, as_json: 
 @config_option
 @json_option
 def pay_command(*, config_path: Path, as_json: bool) -> None:
-    """Show what relaying has cost and brought: tokens spent, earned and refunded, and transactions by fate."""
+    """Show what relaying has cost and brought: tokens spent, earned and refunded, and transactions by fate.
+
+    No chain charges for a transaction, so spent and refunded are 0.  Earned is what settlements have paid for deliveries.
+    """
     found = asyncio.run(_report_pay(load_quietly(config_path)))
     if as_json:
         print_json(found)
         return
-    click.echo(f"spent {found.spent}, earned {found.earned}, refunded {found.refunded}\n")
+    click.echo(f"spent {found.spent}, earned {found.earned}, refunded {found.refunded}")
+    click.echo(f"{found.note}\n")
     print_rows(found.accounts, ("address", "balance", "packets", "earned", "key_file"), "Accounts on the hub")
     print_rows(
         found.chains, ("chain_id", "fees", "included", "failed", "expired", "pending"), "\nTransactions"

@@ -1,15 +1,15 @@
 """What relaying costs and brings: balances and earnings from the hub, transactions from the journal.
 
-The hub pays the first valid delivery of each packet that a round waits for (docs/spec/settlement.md).  Neither chain
-charges for a transaction today: a shard has no token, and the hub takes none for relaying.  So what is spent is counted
-in transactions; tokens are counted as the hub states them.
+The hub pays the first valid delivery of each packet that a round waits for, and of each part of a body
+(docs/spec/settlement.md).  Neither chain charges for a transaction today: a shard has no token, and the hub takes none
+for relaying.  So what is spent is counted in transactions; tokens are counted as the hub states them.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from abci_app.keyfile import load_key
 from relayer.examine import get_account, get_relay_pay
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from relayer.config import RelayerConfig
     from relayer.journal import JournalReader
     from relayer.nodes import ChainNodes
+
+NO_CHARGES: Final = (
+    "no chain charges for a transaction, so nothing is spent or refunded; a delivery earns min(relay_fee, share of the "
+    "round / 10 / its deliveries)"
+)
+"""What people and scripts are told beside the numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +62,14 @@ class PayReport:
     """Everything."""
 
     spent: int
-    """Tokens, all chains."""
+    """Tokens, all chains: 0, since no chain charges."""
     earned: int
     """Tokens, all accounts."""
     refunded: int
-    """Tokens that came back of what was spent."""
+    """Tokens that came back of what was spent: 0 likewise."""
     accounts: tuple[AccountPay, ...]
     chains: tuple[ChainTxs, ...]
+    note: str = NO_CHARGES
 
 
 async def report_pay(config: RelayerConfig, hub: ChainNodes, journal: JournalReader | None) -> PayReport:
