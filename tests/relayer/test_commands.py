@@ -325,17 +325,6 @@ def test_clear_leaves_packets_that_are_sent_later_to_others(pair: Pair) -> None:
     assert left["sequence"] == 3
 
 
-def test_clear_beside_a_relayer_holds_up_no_live_packet(pair: Pair) -> None:
-    send(pair, from_hub=30)
-    with relayer_in_thread(pair.config):
-        worker = threading.Thread(target=lambda: run(pair, "clear"))
-        worker.start()
-        pair.send_from_hub(3)
-        eventually(lambda: ended(pair.hub) == ["acknowledged"] * 33, "all acknowledgements")
-        worker.join(60)
-    assert received(pair.shard) == 33
-
-
 def test_clear_that_is_not_done_in_time_says_what_is_left(pair: Pair) -> None:
     send(pair, from_hub=1)
     pair.shard.refuse_broadcast = True

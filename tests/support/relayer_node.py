@@ -94,6 +94,9 @@ class PlayedNode:
     refused: int = 0
     """Transactions that came meanwhile."""
     taken: list[bytes] = field(default_factory=list)
+    held_signer: str = ""
+    """Keep what this address signs out of blocks, as if it lay in the mempool for long."""
+    held: list[bytes] = field(default_factory=list)
     asked_too_early: int = 0
     """Questions for the newest block before there was one."""
     earliest: int = 1
@@ -133,9 +136,20 @@ class PlayedNode:
         answer = self.application.check_tx(abci_pb2.RequestCheckTx(tx=tx))
         if not answer.code:
             with self._lock:
-                self.mempool.append(tx)
+                (self.held if self._is_held(tx) else self.mempool).append(tx)
                 self.taken.append(tx)
         return BroadcastOutcome(sha256(tx).digest(), answer.code, answer.codespace, answer.log)
+
+    def _is_held(self, tx: bytes) -> bool:
+        # Every message names its signer in text.
+        return bool(self.held_signer) and self.held_signer.encode() in tx
+
+    def release(self) -> None:
+        """Let what is held into the next block."""
+        with self._lock:
+            self.held_signer = ""
+            self.mempool += self.held
+            self.held = []
 
     def has_sent(self) -> bool:
         """Tell whether all packets that it was asked for are in blocks, and these are complete."""
