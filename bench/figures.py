@@ -123,6 +123,19 @@ def summarise(samples: Sequence[float], unit: str) -> Figure:
     return Figure(median(samples), unit, tuple(samples))
 
 
+def find_percentile(samples: Sequence[float], percent: int) -> float:
+    """Return the smallest sample that `percent` (1 to 100) of all samples do not exceed, by the nearest rank.
+
+    Raises:
+      NothingMeasured: there are none.
+
+    """
+    if not samples:
+        raise NothingMeasured("expected at least one sample for a percentile, got none")
+    rank = -(-len(samples) * percent // 100)
+    return sorted(samples)[rank - 1]
+
+
 def divide(ours: float, yardstick: float) -> float:
     """Return the ratio of two figures.
 

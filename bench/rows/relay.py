@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from bench.chainaudit import ChainAudit, audit_chain, block_latencies
 from bench.errors import LoadLost, NetworkStalled
-from bench.figures import Aim, Line, Relation, summarise
+from bench.figures import Aim, Line, Relation, find_percentile, summarise
 from bench.packetnet import PAYLOAD_BYTES, running_packet_net
 from bench.relayerproc import running_relayer
 from ibc.events import PacketEventKind
@@ -28,6 +28,7 @@ PATIENCE_S: Final = 300.0
 POLL_S: Final = 0.1
 LIVE_PAUSE_S: Final = 0.4
 """Between two packets whose latency is taken."""
+SLOW_PERCENT: Final = 99
 
 RATE_AIM: Final = Aim(Relation.AT_LEAST, 200, of_ratio=False)
 COMPLETE_AIM: Final = Aim(Relation.AT_LEAST, 100, of_ratio=False)
@@ -76,6 +77,7 @@ def run(context: BenchContext) -> list[Line]:
         _latency_line(calm, here, there),
         _backlog_line(old),
         _delay_line(live, calm, here, there),
+        _slow_delay_line(live, calm, here, there),
         _cpu_line(busy),
         _bytes_line(net.hub, here, there),
     ]
@@ -213,7 +215,7 @@ def _block_ms(audit: ChainAudit) -> float:
 
 def _latency_line(phase: Phase, here: ChainAudit, there: ChainAudit) -> Line:
     blocks = block_latencies(phase.sequences, here, there)
-    seconds = _median_seconds(phase.sequences, here, there)
+    seconds = median(_list_seconds(phase.sequences, here, there))
     return Line(
         ROW,
         "from a block here to a block there, in blocks there",
@@ -223,16 +225,16 @@ def _latency_line(phase: Phase, here: ChainAudit, there: ChainAudit) -> Line:
     )
 
 
-def _median_seconds(numbers: Sequence[int], here: ChainAudit, there: ChainAudit) -> float:
-    """Return the median time from a packet's block here to its block there."""
-    return (
-        median(
+def _list_seconds(numbers: Sequence[int], here: ChainAudit, there: ChainAudit) -> list[float]:
+    """Return the time from each packet's block here to its block there."""
+    return [
+        (
             there.committed_ns(there.heights[PacketEventKind.RECEIVE, number])
             - here.committed_ns(here.heights[PacketEventKind.SEND, number])
-            for number in numbers
         )
         / 1e9
-    )
+        for number in numbers
+    ]
 
 
 def _backlog_line(phase: Phase) -> Line:
@@ -255,9 +257,23 @@ def _delay_line(live: Phase, calm: Phase, here: ChainAudit, there: ChainAudit) -
         aim=DELAY_AIM,
         notes=(
             f"{len(beside)} packets, the slowest after {max(beside):.0f} blocks",
-            f"median {_median_seconds(live.sequences, here, there):.2f} s, alone {_median_seconds(calm.sequences, here, there):.2f} s",
+            f"median {median(_list_seconds(live.sequences, here, there)):.2f} s, alone {median(_list_seconds(calm.sequences, here, there)):.2f} s",
             "alone, the chain there makes no block before the packet comes, so that one is the least",
         ),
+    )
+
+
+def _slow_delay_line(live: Phase, calm: Phase, here: ChainAudit, there: ChainAudit) -> Line:
+    beside = find_percentile(block_latencies(live.sequences, here, there), SLOW_PERCENT)
+    alone = median(block_latencies(calm.sequences, here, there))
+    seconds, seconds_alone = (
+        find_percentile(_list_seconds(phase.sequences, here, there), SLOW_PERCENT) for phase in (live, calm)
+    )
+    return Line(
+        ROW,
+        f"the same delay, {SLOW_PERCENT}th percentile",
+        summarise([beside - alone], "blocks"),
+        notes=(f"{seconds:.2f} s, alone {seconds_alone:.2f} s",),
     )
 
 

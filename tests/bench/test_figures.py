@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import NothingMeasured
-from bench.figures import Aim, Relation, divide, summarise
+from bench.figures import Aim, Relation, divide, find_percentile, summarise
 from tests.support.bench import AT_LEAST_HALF, build_line
 
 positive = st.floats(min_value=1e-6, max_value=1e6)
@@ -24,6 +24,19 @@ def test_no_samples_make_no_figure() -> None:
 @given(positive, positive)
 def test_the_ratio_is_ours_by_the_yardstick(ours: float, yardstick: float) -> None:
     assert divide(ours, yardstick) * yardstick == pytest.approx(ours)
+
+
+@pytest.mark.parametrize(
+    ("count", "percent", "expected"),
+    [(1, 99, 1), (50, 99, 50), (100, 99, 99), (200, 99, 198), (4, 50, 2), (3, 100, 3)],
+)
+def test_a_percentile_is_the_sample_of_the_nearest_rank(count: int, percent: int, expected: float) -> None:
+    assert find_percentile([float(sample) for sample in range(count, 0, -1)], percent) == expected
+
+
+def test_no_samples_have_no_percentile() -> None:
+    with pytest.raises(NothingMeasured):
+        find_percentile([], 99)
 
 
 def test_a_yardstick_of_zero_makes_no_ratio() -> None:
