@@ -13,7 +13,7 @@ import psutil
 from abci_app.process import spawn
 from abci_app.supervisor import child_environment
 from bench.demorun import end_child
-from bench.sampled_relayer import WAIT
+from bench.sampled_relayer import BUSY, LOOKS, WAIT
 from bench.usage import MIB
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class RelayerProcess:
     out: Path
     peak_mib: float = 0.0
     samples: Mapping[str, int] = field(default_factory=dict)
-    """How often it was seen doing what."""
+    """How often it was seen doing what, and how often it was looked at."""
 
     @property
     def rss_mib(self) -> float:
@@ -45,10 +45,14 @@ class RelayerProcess:
         return float(times.user + times.system)
 
     def shares(self) -> dict[str, float]:
-        """Return the share of each part in the time in which it did something, the largest first."""
-        busy = {part: count for part, count in self.samples.items() if part != WAIT}
+        """Return the share of each part in the time in which it did something, the largest first; all are there."""
+        busy = {part: self.samples.get(part, 0) for part in BUSY}
         total = sum(busy.values()) or 1
         return {part: count / total for part, count in sorted(busy.items(), key=lambda item: -item[1])}
+
+    def waiting(self) -> float:
+        """Return the share of its run in which its main thread waited."""
+        return self.samples.get(WAIT, 0) / (self.samples.get(LOOKS, 0) or 1)
 
 
 @contextmanager

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 INTERVAL_S: Final = 0.004
 WAIT: Final = "wait"
 OTHER: Final = "other"
+LOOKS: Final = "looks"
+"""How often the sampler looked; not a part."""
 PARTS: Final = (
     ("journal", ("relayer/journal.py",)),
     ("log", ("relayer/observer.py", "relayer/metrics.py")),
@@ -46,6 +48,8 @@ PARTS: Final = (
     ("loop", ("relayer/driver.py", "relayer/effects.py", "relayer/watcher.py", "asyncio/")),
 )
 """What a thread is doing, by the first of these that is found in its stack."""
+BUSY: Final = (*(part for part, _ in PARTS), OTHER)
+"""Everything that is not waiting."""
 
 
 def classify(frame: FrameType | None) -> str:
@@ -84,6 +88,7 @@ class Sampler:
     def _run(self) -> None:
         own = threading.get_ident()
         while not self._stop.wait(INTERVAL_S):
+            self.counts[LOOKS] += 1
             for ident, frame in sys._current_frames().items():  # noqa: SLF001 - the documented way to look
                 if ident == own:
                     continue

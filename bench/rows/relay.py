@@ -279,13 +279,14 @@ def _slow_delay_line(live: Phase, calm: Phase, here: ChainAudit, there: ChainAud
 
 def _cpu_line(phase: Phase) -> Line:
     relayer, count = phase.relayer, len(phase.sequences)
-    shares = ", ".join(f"{part} {share:.0%}" for part, share in relayer.shares().items())
+    shares = ", ".join(f"{part} {share:.1%}" for part, share in relayer.shares().items())
     return Line(
         ROW,
         "the relayer's processor time a packet",
         summarise([1000 * phase.used["relayer"] / count], "ms"),
         notes=(
-            f"where it was seen: {shares}",
+            f"where it was seen when it did something: {shares}",
+            f"it waited in {relayer.waiting():.0%} of the time from its start to its end",
             _describe_chains(phase, count),
             f"{relayer.peak_mib:.0f} MiB at the end",
         ),

@@ -15,8 +15,9 @@ from bench.errors import LoadLost
 from bench.packetapp import PORT, build_payload
 from bench.relayerproc import RelayerProcess
 from bench.rows.relay import check_complete
-from bench.sampled_relayer import OTHER, WAIT, classify
+from bench.sampled_relayer import BUSY, LOOKS, OTHER, WAIT, Sampler, classify
 from ibc.events import PacketEventKind, emit_packet
+from tests.support.waiting import eventually
 from wire.ibc.core.channel.v2 import packet_pb2
 
 if TYPE_CHECKING:
@@ -102,9 +103,35 @@ def test_a_thread_is_seen_at_what_it_does() -> None:
 
 
 def test_shares_are_of_the_time_in_which_something_was_done() -> None:
+    shares = seen_at({WAIT: 900, "proof": 75, "sign": 25, LOOKS: 1000}).shares()
+    assert {part: share for part, share in shares.items() if share} == {"proof": 0.75, "sign": 0.25}
+    assert list(shares)[:2] == ["proof", "sign"]
+
+
+def test_parts_that_were_never_seen_have_shares_too() -> None:
+    assert set(seen_at({}).shares()) == set(BUSY) >= {"query", "proof", "sign", "submit"}
+
+
+def test_waiting_is_a_share_of_all_looks() -> None:
+    # The journal's own thread was seen beside the main thread.
+    assert seen_at({WAIT: 750, "sign": 250, "journal": 500, LOOKS: 1000}).waiting() == 0.75
+    assert seen_at({}).waiting() == 0
+
+
+def test_the_sampler_counts_its_looks() -> None:
+    sampler = Sampler()
+    sampler.start()
+    eventually(lambda: sampler.counts[LOOKS] > 1, "two looks")
+    sampler.stop()
+    seen = sum(count for part, count in sampler.counts.items() if part != LOOKS)
+    assert seen >= sampler.counts[LOOKS]
+
+
+def seen_at(samples: dict[str, int]) -> RelayerProcess:
+    """Return a relayer that has ended and was seen so often at each part."""
     relayer = RelayerProcess.__new__(RelayerProcess)
-    relayer.samples = {WAIT: 900, "proof": 75, "sign": 25}
-    assert relayer.shares() == {"proof": 0.75, "sign": 0.25}
+    relayer.samples = samples
+    return relayer
 
 
 def test_a_payload_goes_from_the_port_to_the_same_port() -> None:
