@@ -88,6 +88,9 @@ def run(context: BenchContext) -> list[Line]:
 
 
 def _send_one_by_one(chain: PacketChain, count: int, relayer: RelayerProcess) -> Phase:
+    # One packet first, so that the start of the relayer is no latency.
+    chain.send(1)
+    _await_end(chain)
     first = chain.sent + 1
     for _ in range(count):
         chain.send(1)
