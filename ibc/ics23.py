@@ -11,7 +11,8 @@ every operation is compared with a `ProofSpec` before anything is hashed, by the
 3. the number of inner nodes is within the spec's bounds, or 128 if it sets none;
 4. an IAVL node's prefix holds height, size and version: 0 and 1 in a leaf, and in an inner node a height of at least
    its distance from the leaf;
-5. an absent key lies strictly between two leaves that are next to each other, or beyond the edge of the tree.
+5. an inner prefix of the simple map starts with 0x01, which every inner node of RFC 6962's trees starts with;
+6. an absent key lies strictly between two leaves that are next to each other, or beyond the edge of the tree.
 
 Source: cosmos/ics23 go v0.11.0 with the hardening of its main branch (cosmos/ics23#369), with Tendermint and IAVL
 specs and trees of two children that hash with SHA-256.  Batch and compressed proofs are refused.  The rule that no
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 DEFAULT_MAX_DEPTH: Final = 128
 """Most inner nodes where the spec sets no bound."""
 
+_SIMPLE_INNER_PREFIX = b"\x01"
 _MAX_VARINT_BYTES = 10
 _MAX_INT_64 = (1 << 63) - 1
 
@@ -209,6 +211,10 @@ def _check_inner(spec: ProofSpec, node: proofs_pb2.InnerOp, layer: int) -> None:
             f"expected an inner prefix, got {node.prefix.hex()}, which starts as a leaf's does"
         )
     child_side(spec, node)
+    if spec.has_simple_nodes and not node.prefix.startswith(_SIMPLE_INNER_PREFIX):
+        raise InnerMismatch(
+            f"expected an inner prefix that starts with {_SIMPLE_INNER_PREFIX.hex()}, got {node.prefix.hex()}"
+        )
     if spec.has_iavl_nodes:
         height, _size, rest = _read_iavl_prefix(node.prefix, InnerMismatch)
         if height < layer:

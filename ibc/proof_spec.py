@@ -45,12 +45,20 @@ class ProofSpec:
     @property
     def has_iavl_nodes(self) -> bool:
         """Whether the node format is IAVL's, so that prefixes hold height, size and version."""
-        return (
-            not self.prehash_key
-            and self.prehash_value
-            and self.length_prefix
-            and (self.child_size, self.min_prefix, self.max_prefix) == (33, 4, 12)
-        )
+        return self._holds_values_hashed and self._inner_lengths == (33, 4, 12)
+
+    @property
+    def has_simple_nodes(self) -> bool:
+        """Whether the node format is that of CometBFT's simple map, so that inner prefixes start with one known byte."""
+        return self._holds_values_hashed and self._inner_lengths == (32, 1, 1)
+
+    @property
+    def _holds_values_hashed(self) -> bool:
+        return not self.prehash_key and self.prehash_value and self.length_prefix
+
+    @property
+    def _inner_lengths(self) -> tuple[int, int, int]:
+        return self.child_size, self.min_prefix, self.max_prefix
 
 
 IAVL_SPEC: Final = ProofSpec(

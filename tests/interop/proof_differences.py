@@ -25,6 +25,11 @@ STRICTER: Final = (
     ),
     Stricter(
         errors.InnerMismatch,
+        "expected an inner prefix that starts with",
+        "An inner node of a simple map starts with 0x01; with another byte it is a node of no such tree.",
+    ),
+    Stricter(
+        errors.InnerMismatch,
         "expected three non-negative varints",
         "IAVL writes the shortest varints; a padded one would be a second way to write the same node.",
     ),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from hypothesis import strategies as st
 
 from ibc.protowire import encode_uvarint
+from tests.support.proofs import fold
 from wire.cosmos.ics23.v1 import proofs_pb2
 
 if TYPE_CHECKING:
@@ -50,16 +50,6 @@ class Claim:
             return [self.proof.exist]
         absence = self.proof.nonexist
         return [getattr(absence, side) for side in ("left", "right") if absence.HasField(side)]
-
-
-def fold(proof: proofs_pb2.ExistenceProof) -> bytes:
-    """Return the root that a proof leads to, whatever its nodes look like."""
-    value_hash = sha256(proof.value).digest()
-    parts = (proof.key, value_hash)
-    result = sha256(proof.leaf.prefix + b"".join(encode_uvarint(len(part)) + part for part in parts)).digest()
-    for node in proof.path:
-        result = sha256(node.prefix + result + node.suffix).digest()
-    return result
 
 
 def zigzag(*numbers: int) -> bytes:

@@ -15,8 +15,8 @@ from ibc import errors
 from ibc.commitment import verify_chained_membership, verify_chained_non_membership
 from ibc.proof_spec import DEFAULT_SPECS, IAVL_SPEC, SMT_SPEC, TENDERMINT_SPEC, ProofSpec, spec_to_wire
 from tests.interop.proof_differences import is_stricter_on_purpose
-from tests.interop.proof_mutations import fold
 from tests.support.judge_go import INVALID, VERIFIED, Judge
+from tests.support.proofs import fold
 from wire.cosmos.ics23.v1 import proofs_pb2
 from wire.ibc.core.commitment.v1 import commitment_pb2
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from abci_app.multistore import prove_store
 from abci_app.trie import Trie
 from ibc import errors
 from ibc.ics23 import verify_membership, verify_non_membership
@@ -18,6 +19,7 @@ from ibc.proof_spec import IAVL_SPEC, TENDERMINT_SPEC, spec_to_wire
 from tests.interop.proof_differences import is_stricter_on_purpose
 from tests.interop.proof_mutations import Claim, mutate
 from tests.support.judge_go import INVALID, PANIC, VERIFIED, Judge
+from tests.support.proofs import fold
 from wire.cosmos.ics23.v1 import proofs_pb2
 
 if TYPE_CHECKING:
@@ -181,3 +183,14 @@ def test_changed_proofs_of_our_store_have_the_same_verdict(judge: Judge, report_
 
 def test_changed_proofs_of_simple_maps_have_the_same_verdict(judge: Judge, report_cases: ReportCases) -> None:
     report_cases("changed proofs of simple maps", check_changed_claims(judge, simple_claim))
+
+
+def test_an_inner_node_of_a_simple_map_that_starts_with_another_byte_is_refused_by_us_alone(
+    judge: Judge,
+) -> None:
+    roots = {"bulk": bytes(32), "provable": b"\x11" * 32}
+    proof = prove_store(roots, "provable")
+    node = proof.exist.path[0]
+    node.prefix = b"\x02" + node.prefix[1:]
+    claim = Claim(TENDERMINT_SPEC, fold(proof.exist), proof, b"provable", roots["provable"])
+    assert compare(judge, claim) == "stricter: InnerMismatch"
