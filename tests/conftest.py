@@ -10,6 +10,8 @@ import pytest
 import structlog
 from hypothesis import Phase, settings
 
+from tests.support.differential import PROPERTY, describe_report
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -30,6 +32,17 @@ settings.register_profile(
 def pytest_configure() -> None:
     """Let tests interrupt what they start: a shell starts what it runs in the background with SIGINT ignored."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print how many cases were judged side by side with reference implementations.
+
+    It stands here as the process that distributes the tests among others loads no settings of folders below.
+    """
+    for test in terminalreporter.getreports("passed"):
+        for name, value in test.user_properties:
+            if name == PROPERTY:
+                terminalreporter.write_line(describe_report(str(value)))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -52,6 +52,7 @@ STAGES = (
             (PYTHON, "tools/spec_check.py"),
             (PYTHON, "tools/removals.py", "--check"),
             (PYTHON, "-m", "tools.mutation", "--check"),
+            (PYTHON, "-m", "tools.differential", "--check"),
             (PYTHON, "tools/lock_check.py"),
         ),
     ),

@@ -12,7 +12,7 @@ from abci_app.multistore import hash_stores, prove_store
 from abci_app.trie import Trie
 from ibc import errors
 from ibc.ics23 import DEFAULT_MAX_DEPTH, _read_varint, verify_membership
-from ibc.proof_spec import IAVL_SPEC, TENDERMINT_SPEC
+from ibc.proof_spec import IAVL_SPEC, SMT_SPEC, TENDERMINT_SPEC
 from ibc.protowire import encode_uvarint
 from tests.support.ibc import encode
 from tests.support.proofs import fold
@@ -268,6 +268,23 @@ def test_a_simple_map_has_inner_nodes_of_one_form_only(prefix: bytes, suffix: by
         verify_membership(
             TENDERMINT_SPEC, fold(proof.exist), encode(proof), proof.exist.key, proof.exist.value
         )
+
+
+def test_an_inner_node_that_starts_as_a_leaf_is_refused_where_the_tree_has_no_rules_of_its_own() -> None:
+    leaf = proofs_pb2.LeafOp(
+        hash=proofs_pb2.SHA256,
+        prehash_key=proofs_pb2.SHA256,
+        prehash_value=proofs_pb2.SHA256,
+        prefix=b"\x00",
+    )
+    node = proofs_pb2.InnerOp(hash=proofs_pb2.SHA256, prefix=b"\x00", suffix=bytes(32))
+    proof = proofs_pb2.CommitmentProof(
+        exist=proofs_pb2.ExistenceProof(key=b"key", value=b"value", leaf=leaf, path=[node])
+    )
+    leaf_hash = sha256(b"\x00" + sha256(b"key").digest() + sha256(b"value").digest()).digest()
+    root = sha256(node.prefix + leaf_hash + node.suffix).digest()
+    with pytest.raises(errors.InnerMismatch, match="got 00, which starts as a leaf's does"):
+        verify_membership(SMT_SPEC, root, encode(proof), b"key", b"value")
 
 
 def test_a_simple_map_has_leaves_of_one_form_only() -> None:

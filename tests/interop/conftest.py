@@ -4,15 +4,13 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 
+from tests.support.differential import PROPERTY, Comparison, Tally, encode_report
 from tests.support.judge_go import Judge
 
 if TYPE_CHECKING:
-    from collections import Counter
     from collections.abc import Callable, Iterator
 
-    ReportCases: TypeAlias = Callable[[str, Counter[str]], None]
-
-_PROPERTY = "cases judged"
+    ReportCases: TypeAlias = Callable[[Comparison, Tally], None]
 
 
 @pytest.fixture(scope="session")
@@ -24,17 +22,9 @@ def judge() -> Iterator[Judge]:
 
 @pytest.fixture
 def report_cases(record_property: Callable[[str, object], None]) -> ReportCases:
-    """Have the numbers of cases printed at the end of the run."""
+    """Have the numbers of cases printed at the end of the run (tests/conftest.py)."""
 
-    def report(what: str, tally: Counter[str]) -> None:
-        counts = ", ".join(f"{name} {count}" for name, count in tally.most_common())
-        record_property(_PROPERTY, f"{what}: {tally.total()} ({counts})")
+    def report(comparison: Comparison, tally: Tally) -> None:
+        record_property(PROPERTY, encode_report(comparison.subject, tally))
 
     return report
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for test in terminalreporter.getreports("passed"):
-        for name, value in test.user_properties:
-            if name == _PROPERTY:
-                terminalreporter.write_line(f"{_PROPERTY}: {value}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from contextlib import ExitStack
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -14,8 +13,10 @@ from ibc.light import Done, LightClient, Need, to_client_message
 from ibc.rpcjson import parse_light_block_answers
 from ibc.tendermint import TrustedState, TrustOptions, verify_update
 from ibc.voting import Fraction
+from tests.interop import comparisons
 from tests.interop.differences import name_of
 from tests.support.comet_node import CometNode, join_nodes, pick
+from tests.support.differential import Tally
 from tests.support.ibc import SECOND_NS, TRUSTING_PERIOD_NS
 from tests.support.judge_go import UNTRUSTED, VERIFIED, Judge, UpdateJudgement
 
@@ -108,16 +109,15 @@ class Referee:
         return ours
 
 
-def check_pairs(referee: Referee) -> Counter[str]:
+def check_pairs(referee: Referee) -> Tally:
     """Compare every way from one height to another, at every trust level."""
-    tally: Counter[str] = Counter()
+    tally: Tally = Tally()
     for start, height in combinations(range(1, len(referee.blocks) + 1), 2):
         for level in LEVELS:
             verdict = referee.compare(start, height, level)
-            tally[verdict] += 1
+            tally.count(verdict)
             if height == start + 1:
                 assert verdict == VERIFIED
-                tally["next height"] += 1
     return tally
 
 
@@ -151,4 +151,4 @@ def test_headers_of_a_chain_whose_validators_change_have_the_same_verdict_everyw
     assert min(tally[VERIFIED], tally[UNTRUSTED]) >= 20, tally
     check_replacement_of_all(referee)
     assert 2 <= check_bisection(referee) < len(blocks) - 1
-    report_cases("real headers", tally)
+    report_cases(comparisons.REAL_HEADERS, tally)
