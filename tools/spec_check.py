@@ -1,8 +1,9 @@
-"""Check docs/spec: every rule has a tag of its own and names tests that exist, and whatever it refers to is there.
+"""Check docs/spec and the table of the light client's rules: what they name exists.
 
-A rule is a list item that begins with its tag, such as `- **[TX-BODY-2]** ...`, and ends at the next one or at a
-heading.  It names tests as `tests/area/test_file.py::test_name`, other rules by their tag in brackets, and errors as
-`codespace/code`, as docs/errors.md lists them.
+In docs/spec every rule has a tag of its own and names tests that exist, and whatever it refers to is there.  A rule is a
+list item that begins with its tag, such as `- **[TX-BODY-2]** ...`, and ends at the next one or at a heading.  It names
+tests as `tests/area/test_file.py::test_name`, with `[id]` behind it for one case, other rules by their tag in brackets, and
+errors as `codespace/code`, as docs/errors.md lists them.
 """
 
 from __future__ import annotations
@@ -21,13 +22,15 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 SPEC: Final = Path("docs/spec")
+TABLE: Final = Path("docs/light-client-rules.md")
+"""A table with a row for each rule or attack, the tests in its last column."""
 ERRORS: Final = Path("docs/errors.md")
 
 _RULE: Final = re.compile(r"^- \*\*\[([^\]]*)\]\*\*")
 _END: Final = re.compile(r"^(#|- \*\*\[)")
 _TAG: Final = re.compile(r"[A-Z][A-Z0-9]*(-[A-Z0-9]+)+")
 _REFERENCE: Final = re.compile(r"\[([A-Z][A-Z0-9]*(?:-[A-Z0-9]+)+)\]")
-_TEST: Final = re.compile(r"(tests/[\w./-]+\.py)(?:::(\w+))?")
+_TEST: Final = re.compile(r"(tests/[\w./-]+\.py)(?:::(\w+)(?:\[([^\]]+)\])?)?")
 _CODE: Final = re.compile(r"\b(tx|aggregation|ibc|node|hub|shard)/(\d+)\b")
 
 
@@ -82,15 +85,36 @@ def check_rule(rule: Rule, root: Path) -> Iterator[str]:
     """Yield what is wrong with a rule by itself."""
     if not _TAG.fullmatch(rule.tag):
         yield f"{rule.place}: expected a tag such as TX-BODY-2, got {rule.tag!r}"
+    yield from check_tests(rule, root)
+
+
+def check_tests(rule: Rule, root: Path) -> Iterator[str]:
+    """Yield what is wrong with the tests that a rule names."""
     tests = _TEST.findall(rule.text)
     if not tests:
         yield f"{rule.place}: [{rule.tag}] names no test"
-    for file, name in tests:
+    for file, name, case in tests:
         path = root / file
         if not path.is_file():
             yield f"{rule.place}: [{rule.tag}] names {file}, which does not exist"
         elif name not in list_tests(path):
             yield f"{rule.place}: [{rule.tag}] names {name or 'no test'} of {file}, which has no such test"
+        elif case and f'"{case}"' not in path.read_text():
+            yield f"{rule.place}: [{rule.tag}] names a case {case!r} of {file}, which has no such case"
+
+
+def read_rows(path: Path) -> Iterator[Rule]:
+    """Yield the rows of the table, each under its first cell."""
+    for number, line in enumerate(path.read_text().splitlines(), start=1):
+        if line.startswith("| ") and not line.startswith("| rule"):
+            yield Rule(line.split(" | ")[0].removeprefix("| "), f"{path.name}:{number}", line)
+
+
+def check_table(root: Path) -> tuple[int, list[str]]:
+    """Return the number of rows of the table, and what is wrong."""
+    rows = list(read_rows(root / TABLE))
+    problems = [problem for row in rows for problem in check_tests(row, root)]
+    return len(rows), problems if rows else [f"{TABLE.name}: there is no row"]
 
 
 def check_pages(root: Path) -> tuple[int, int, list[str]]:
@@ -128,9 +152,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--root", type=Path, default=ROOT, help="the repository, by default this one")
     root: Path = parser.parse_args(arguments).root
     rules, tests, problems = check_pages(root)
+    rows, wrong = check_table(root)
+    problems += wrong
     for problem in problems:
         print(problem, file=sys.stderr)
-    print(f"docs/spec: {rules} rules, shown by {tests} tests; {len(problems)} problems")
+    print(f"docs/spec: {rules} rules, shown by {tests} tests; {TABLE}: {rows} rows; {len(problems)} problems")
     return 1 if problems or not rules else 0
 
 

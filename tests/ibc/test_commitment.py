@@ -73,6 +73,23 @@ def test_another_path_or_value_is_refused(
         verify_chained_membership(DEFAULT_SPECS, ROOT, PROOF, path, value)
 
 
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ((b"bulk", b"key 2"), errors.ProofKeyMismatch),
+        ((b"a", b"provable", b"key 2"), errors.ProofCountMismatch),
+        ((b"key 2",), errors.ProofCountMismatch),
+    ],
+    ids=["another store", "one more element", "the key alone"],
+)
+def test_an_absence_below_another_path_is_refused(
+    path: tuple[bytes, ...], expected: type[errors.IbcError]
+) -> None:
+    """cardano-ibc-incubator#802: only the last element was looked at."""
+    with pytest.raises(expected):
+        verify_chained_non_membership(DEFAULT_SPECS, ROOT, chain_proofs(TRIE.prove(b"key 2"), OUTER), path)
+
+
 @pytest.mark.parametrize("root", [b"", bytes(32), TRIE.root()])
 def test_another_root_shows_no_absence(root: bytes) -> None:
     proof = chain_proofs(TRIE.prove(b"key 2"), OUTER)

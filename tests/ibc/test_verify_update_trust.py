@@ -116,6 +116,15 @@ def test_exactly_the_trust_level_is_not_enough() -> None:
     assert (verdict.tally.signed, verdict.tally.needed, verdict.tally.total) == (20, 20, 40)
 
 
+@pytest.mark.parametrize(("kept", "enough"), [(2, False), (3, True)])
+def test_a_minority_of_the_trusted_power_is_not_enough_at_two_thirds(*, kept: int, enough: bool) -> None:
+    """cosmos/ibc-go#1725: at a third, half of the validators make a client believe in a set of their choice."""
+    case = change_validators(kept)
+    assert isinstance(case.check(), Verified)
+    case.options = replace(case.options, trust_level=Fraction(2, 3))
+    assert isinstance(case.check(), Verified if enough else NotEnoughTrust)
+
+
 def test_trusted_power_is_counted_as_it_was_trusted() -> None:
     """A trusted validator whose own new set gives it more power does not count for more."""
     assert isinstance(change_validators(1, power=1_000).check(), NotEnoughTrust)

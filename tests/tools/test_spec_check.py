@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 RULE = "- **[TX-BODY-1]** The id is that of the chain (tx/8).\n  `tests/tx/test_it.py::test_it_holds`\n"
 
+TABLE = "| rule | tests |\n|---|---|\n| it holds | `tests/tx/test_it.py::test_it_holds[twice]` |\n"
+
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
@@ -20,8 +22,11 @@ def repository(tmp_path: Path) -> Path:
     for folder in ("docs/spec", "tests/tx"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "docs/errors.md").write_text("## tx\n\n| code | cause |\n|---|---|\n| 8 | another chain |\n")
-    (tmp_path / "tests/tx/test_it.py").write_text("def test_it_holds() -> None: ...\n")
+    (tmp_path / "tests/tx/test_it.py").write_text(
+        "def test_it_holds(times: str = 'x') -> None: ...\n# \"twice\"\n"
+    )
     (tmp_path / "docs/spec/page.md").write_text(RULE)
+    (tmp_path / spec_check.TABLE).write_text(TABLE)
     return tmp_path
 
 
@@ -29,7 +34,10 @@ def test_a_rule_whose_test_and_error_exist_passes(
     repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert spec_check.main(["--root", str(repository)]) == 0
-    assert capsys.readouterr().out == "docs/spec: 1 rules, shown by 1 tests; 0 problems\n"
+    assert (
+        capsys.readouterr().out
+        == "docs/spec: 1 rules, shown by 1 tests; docs/light-client-rules.md: 1 rows; 0 problems\n"
+    )
 
 
 def test_a_specification_without_rules_fails(repository: Path) -> None:
@@ -53,5 +61,23 @@ def test_what_is_wrong_with_a_rule_is_said(
     repository: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, problem: str
 ) -> None:
     (repository / "docs/spec/page.md").write_text(RULE.replace(old, new))
+    assert spec_check.main(["--root", str(repository)]) == 1
+    assert problem in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("test_it_holds", "test_it_fails", "has no such test"),
+        ("[twice]", "[thrice]", "a case 'thrice' of tests/tx/test_it.py, which has no such case"),
+        ("test_it.py", "test_other.py", "does not exist"),
+        ("`tests/tx/test_it.py::test_it_holds[twice]`", "-", "names no test"),
+        ("| it holds |", "it holds |", "there is no row"),
+    ],
+)
+def test_what_is_wrong_with_a_row_of_the_table_is_said(
+    repository: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, problem: str
+) -> None:
+    (repository / spec_check.TABLE).write_text(TABLE.replace(old, new))
     assert spec_check.main(["--root", str(repository)]) == 1
     assert problem in capsys.readouterr().err
