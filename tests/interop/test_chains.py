@@ -127,7 +127,7 @@ def compare(judge: Judge, chain: Chain) -> str:
 
 def check_chains(judge: Judge, *, from_sdk: bool) -> Tally:
     """Compare true and changed claims."""
-    tally: Tally = Tally()
+    tally = Tally()
 
     @settings(max_examples=CASES // 2)
     @given(st.data())

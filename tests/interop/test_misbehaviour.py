@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,7 @@ from wire.ibc.lightclients.tendermint.v1 import tendermint_pb2
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ibc.tendermint import TrustedState
     from tests.interop.conftest import ReportCases
 
 CASES = 1_000
@@ -49,10 +51,19 @@ STRICTER = (
 
 @dataclass
 class Evidence:
-    """Two headers, both of which start from the same trusted state."""
+    """Two headers, which start from the same trusted state or from two of one client."""
 
     one: UpdateCase
     other: UpdateCase
+
+    @property
+    def states(self) -> dict[int, TrustedState]:
+        """What the client trusts, by height."""
+        return {case.trusted.height: case.trusted for case in (self.other, self.one)}
+
+    def start_of(self, case: UpdateCase) -> TrustedState:
+        """Return the state that a header says it starts from, or the one it was made for where there is none."""
+        return self.states.get(case.header.trusted_height.revision_height, case.trusted)
 
     @property
     def message(self) -> tendermint_pb2.Misbehaviour:
@@ -62,12 +73,12 @@ class Evidence:
 
 
 @st.composite
-def signed_headers(draw: st.DrawFn, old: Mapping[int, int], height: int) -> UpdateCase:
+def signed_headers(draw: st.DrawFn, old: Mapping[int, int], height: int, start: int) -> UpdateCase:
     """Return a header that says this or that, by validators that have changed more or less."""
     new = dict(old) if draw(st.booleans()) else draw(new_powers(old))
     usual = st.sampled_from([COMMIT] * 9 + [NIL, ABSENT])
     flags = draw(st.lists(usual, min_size=len(new), max_size=len(new)))
-    case = make_update(old, new, height=height, flags=flags)
+    case = make_update(old, new, height=height, flags=flags, start=start)
     case.inner.app_hash = bytes([draw(st.integers(0, 2))]) * 32
     later = draw(st.sampled_from([-SECOND_NS, -1, 0, 0, 1, 1_000_000 * SECOND_NS]))
     case.inner.time.CopyFrom(time_to_wire(START_NS + 4 * SECOND_NS + later))
@@ -81,14 +92,21 @@ def evidences(draw: st.DrawFn) -> Evidence:
     old = draw(member_powers)
     height = TRUSTED_HEIGHT + draw(st.integers(1, 3))
     lower = height - draw(st.sampled_from([0, 0, 0, 1, -1]))
-    one, other = draw(signed_headers(old, height)), draw(signed_headers(old, max(lower, TRUSTED_HEIGHT + 1)))
-    trusted, options, now_ns = one.trusted, one.options, one.now_ns
+    one = draw(signed_headers(old, height, TRUSTED_HEIGHT))
+    start = draw(
+        st.sampled_from([TRUSTED_HEIGHT, TRUSTED_HEIGHT - 2, TRUSTED_HEIGHT - 1, TRUSTED_HEIGHT + 1])
+    )
+    known = old if start == TRUSTED_HEIGHT or draw(st.booleans()) else draw(member_powers)
+    other = draw(signed_headers(known, max(lower, TRUSTED_HEIGHT + 1), start))
+    options, now_ns = one.options, one.now_ns
     if draw(st.booleans()):
         chosen = draw(st.sampled_from([one, other]))
         draw(st.sampled_from(MUTATIONS))(draw, chosen)
         options, now_ns = chosen.options, chosen.now_ns
-    for case in (one, other):  # there is one client, and it trusts one state
-        case.trusted, case.options, case.now_ns = trusted, options, now_ns
+    for case in (one, other):  # there is one client, which trusts one state of a height
+        case.options, case.now_ns = options, now_ns
+    if one.trusted.height == other.trusted.height:
+        other.trusted = one.trusted
     return Evidence(one, other)
 
 
@@ -96,7 +114,8 @@ def our_error(evidence: Evidence) -> errors.IbcError | None:
     """Return why we refuse evidence, or None."""
     one, other = evidence.one, evidence.other
     try:
-        check_misbehaviour(one.trusted, other.trusted, evidence.message, one.options, one.now_ns)
+        starts = evidence.start_of(one), evidence.start_of(other)
+        check_misbehaviour(*starts, evidence.message, one.options, one.now_ns)
     except errors.IbcError as error:
         return error
     return None
@@ -106,7 +125,8 @@ def compare(judge: Judge, evidence: Evidence) -> str:
     """Assert that the verdicts are the same or different on purpose, and return the kind of the case."""
     one = evidence.one
     ours = our_error(evidence)
-    theirs = judge.judge_misbehaviour([one.trusted], evidence.message, one.options, one.now_ns)
+    states = list(evidence.states.values())
+    theirs = judge.judge_misbehaviour(states, evidence.message, one.options, one.now_ns)
     if ours is None and theirs.verdict != VERIFIED:
         assert "proposer" in theirs.reason, theirs
         return differences.PROPOSER.name
@@ -125,16 +145,20 @@ def compare(judge: Judge, evidence: Evidence) -> str:
 
 
 def test_evidence_has_the_same_verdict_in_ibc_go(judge: Judge, report_cases: ReportCases) -> None:
-    tally: Tally = Tally()
+    tally = Tally()
+    starts: Counter[int] = Counter()
 
     @settings(max_examples=CASES)
     @given(evidences())
     def check(evidence: Evidence) -> None:
-        tally.count(compare(judge, evidence))
+        kind = compare(judge, evidence)
+        tally.count(kind)
+        starts[len(evidence.states)] += kind == VERIFIED
 
     check()
     assert tally.cases >= CASES
     assert min(tally[VERIFIED], tally[INVALID]) >= 50, tally
+    assert min(starts[1], starts[2]) >= 20, starts
     report_cases(comparisons.EVIDENCE, tally)
 
 

@@ -96,7 +96,7 @@ def with_payload(size: int, payload_count: int = 1) -> packet_pb2.Packet:
 
 
 def test_packets_have_the_same_commitment_and_keys(judge: Judge, report_cases: ReportCases) -> None:
-    tally: Tally = Tally()
+    tally = Tally()
 
     @settings(max_examples=CASES)
     @given(packets)
@@ -135,7 +135,7 @@ def test_a_label_that_is_long_or_not_printable_is_refused_by_us_alone(
 
 
 def test_acknowledgements_have_the_same_commitment(judge: Judge, report_cases: ReportCases) -> None:
-    tally: Tally = Tally()
+    tally = Tally()
 
     @settings(max_examples=CASES)
     @given(acknowledgements)

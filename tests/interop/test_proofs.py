@@ -131,7 +131,7 @@ def absence_between(claim: Claim, left: bytes, ordered: list[bytes], proofs: dic
 
 def count_verdicts(judge: Judge, source: ClaimSource, *, changed: bool) -> Tally:
     """Judge many claims and return how many there were of each kind."""
-    tally: Tally = Tally()
+    tally = Tally()
 
     @settings(max_examples=CASES if changed else CASES // 3)
     @given(st.data())

@@ -111,7 +111,7 @@ class Referee:
 
 def check_pairs(referee: Referee) -> Tally:
     """Compare every way from one height to another, at every trust level."""
-    tally: Tally = Tally()
+    tally = Tally()
     for start, height in combinations(range(1, len(referee.blocks) + 1), 2):
         for level in LEVELS:
             verdict = referee.compare(start, height, level)

@@ -34,7 +34,7 @@ def compare(judge: Judge, case: UpdateCase, tally: Tally) -> None:
 
 def count_verdicts(judge: Judge, cases: SearchStrategy[UpdateCase]) -> Tally:
     """Judge many cases and return how many there were of each verdict."""
-    tally: Tally = Tally()
+    tally = Tally()
 
     @settings(max_examples=CASES)
     @given(cases)

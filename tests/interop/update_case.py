@@ -120,11 +120,12 @@ def make_update(
     flags: Sequence[Flag] | None = None,
     level: Fraction = LEVELS[0],
     chain_id: str = "sim-3",
+    start: int = TRUSTED_HEIGHT,
 ) -> UpdateCase:
-    """Return a sound header by the validators `new`, for a client that trusts the validators `old`."""
+    """Return a sound header by the validators `new`, for a client that trusts the validators `old` from `start` on."""
     trusted_members, members = make_members(old), make_members(new)
     next_hash = hash_set(make_validator_set(trusted_members))
-    trusted = TrustedState(TRUSTED_HEIGHT, START_NS, bytes(32), next_hash)
+    trusted = TrustedState(start, START_NS + (start - TRUSTED_HEIGHT) * SECOND_NS, bytes(32), next_hash)
     inner = types_pb2.Header(
         version=version_pb2.Consensus(block=11, app=1),
         chain_id=chain_id,
@@ -146,7 +147,7 @@ def make_update(
     header = tendermint_pb2.Header(
         signed_header=types_pb2.SignedHeader(header=inner),
         validator_set=make_validator_set(members),
-        trusted_height=height_to_wire(Height(parse_revision(chain_id), TRUSTED_HEIGHT)),
+        trusted_height=height_to_wire(Height(parse_revision(chain_id), start)),
         trusted_validators=make_validator_set(trusted_members),
     )
     options = TrustOptions(chain_id, level, TRUSTING_PERIOD_NS, 10 * SECOND_NS)
