@@ -18,6 +18,7 @@ from tests.interop.evidence_differences import EVIDENCE_DIFFERENCES
 from tests.interop.packet_differences import PACKET_DIFFERENCES
 from tests.interop.proof_differences import STRICTER
 from tests.support.differential import PROPERTY, decode_report
+from tools.page_parts import LAST_RUN, read_part, replace_part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,23 +29,11 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 PAGE: Final = Path("docs/differential.md")
 MODULES: Final = Path("tests/interop/judge/go.mod")
 
-_RUN: Final = ("<!-- last run -->\n", "<!-- end of last run -->\n")
 _DIFFERENCES: Final = ("<!-- differences -->\n", "<!-- end of differences -->\n")
 _HEAD: Final = (
     "| cases | made by | judged by ours and | cases | equal | listed differences |\n"
     "|---|---|---|--:|--:|---|\n"
 )
-
-
-def replace_between(page: str, marks: tuple[str, str], text: str) -> str:
-    """Return a page with the text between two marks replaced."""
-    begin, end = page.index(marks[0]) + len(marks[0]), page.index(marks[1])
-    return page[:begin] + text + page[end:]
-
-
-def text_between(page: str, marks: tuple[str, str]) -> str:
-    """Return what stands between two marks of a page."""
-    return page[page.index(marks[0]) + len(marks[0]) : page.index(marks[1])]
 
 
 def read_versions(root: Path) -> str:
@@ -126,13 +115,13 @@ def _render_table(title: str, rows: Iterable[tuple[str, str]]) -> str:
 def find_problems(root: Path) -> Iterator[str]:
     """Yield what the page lacks."""
     page = (root / PAGE).read_text()
-    run = text_between(page, _RUN)
+    run = read_part(page, LAST_RUN)
     rows = [row.split(" | ")[0] for row in re.findall(r"^\| (.*)$", run, re.MULTILINE)][1:-1]
     if rows != [item.subject for item in COMPARISONS]:
         yield f"the table of the last run has other kinds of cases: {', '.join(rows)}"
     if read_versions(root) not in run:
         yield f"the last run was with other modules than {read_versions(root)}"
-    if text_between(page, _DIFFERENCES) != render_differences():
+    if read_part(page, _DIFFERENCES) != render_differences():
         yield "the list of differences is not current"
 
 
@@ -163,8 +152,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run = render_run(ROOT, tallies)
     print(run, end="")
     if options.write_docs:
-        page = replace_between((ROOT / PAGE).read_text(), _RUN, run)
-        (ROOT / PAGE).write_text(replace_between(page, _DIFFERENCES, render_differences()))
+        page = replace_part((ROOT / PAGE).read_text(), LAST_RUN, run)
+        (ROOT / PAGE).write_text(replace_part(page, _DIFFERENCES, render_differences()))
     return 0
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tools.mutation_results import KILLED, TIMED_OUT
+from tools.page_parts import LAST_RUN, replace_part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 PAGE: Final = Path("docs/mutation.md")
 NEEDED_PERCENT: Final = 95.0
 
-_RUN: Final = ("<!-- last run -->\n", "<!-- end of last run -->\n")
 _SURVIVORS: Final = ("<!-- survivors -->\n", "<!-- end of survivors -->\n")
 
 
@@ -132,17 +132,9 @@ def _cell(code: str) -> str:
     return "<br>".join(f"`` {line} ``".replace("|", "\\|") for line in code.splitlines())
 
 
-def replace_part(page: str, marks: tuple[str, str], text: str) -> str:
-    """Return the page with other text between two marks."""
-    begin, end = marks
-    head, _, rest = page.partition(begin)
-    _, _, tail = rest.partition(end)
-    return f"{head}{begin}{text}{end}{tail}"
-
-
 def write_run(page: str, text: str) -> str:
     """Return the page with the table of another run."""
-    return replace_part(page, _RUN, text)
+    return replace_part(page, LAST_RUN, text)
 
 
 def write_survivors(page: str, entries: Iterable[Justified]) -> str:

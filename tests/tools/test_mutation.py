@@ -9,8 +9,9 @@ import pytest
 
 from tools.mutation_list import InvalidListError, check_justified, read_justified
 from tools.mutation_operators import OPERATORS, lift_properties
-from tools.mutation_report import Report, render_survivors, render_table, replace_part
+from tools.mutation_report import Report, render_survivors, render_table
 from tools.mutation_results import Mutant, changed_lines
+from tools.page_parts import replace_part
 
 if TYPE_CHECKING:
     from pathlib import Path
