@@ -15,7 +15,7 @@ import threading
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import psutil
 
@@ -25,8 +25,6 @@ from tests.support.waiting import eventually
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
-
-T = TypeVar("T")
 
 MARK = "GRADCHAIN_TEST_MARK"
 CLEARED = (
@@ -72,12 +70,31 @@ class Trail:
         """Return the command lines of all that run now, by process id."""
         found = {}
         for process in psutil.process_iter():
-            try:
-                if process.environ().get(MARK) == self.mark and process.status() != psutil.STATUS_ZOMBIE:
-                    found[process.pid] = " ".join(process.cmdline())
-            except psutil.Error:
-                continue  # it ended meanwhile, or is another user's
+            line = self.look_at(process)
+            if line is not None:
+                found[process.pid] = line
         return found
+
+    def look_at(self, process: psutil.Process) -> str | None:
+        """Return the command line of a process, or None if it is not of this trail or has ended."""
+        try:
+            if process.environ().get(MARK) == self.mark and process.status() != psutil.STATUS_ZOMBIE:
+                return " ".join(process.cmdline())
+        except psutil.Error:
+            return None  # it ended meanwhile, or is another user's
+        return None
+
+    def wait_for_mark(self, started: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
+        """Wait until a process that was started bears the mark, or has ended.
+
+        `Popen` returns when the kernel closes the pipe to the child, which it does a moment before it shows the new
+        program's environment: until then the process is on no list.
+        """
+        process = psutil.Process(started.pid)
+        eventually(
+            lambda: started.poll() is not None or self.look_at(process) is not None,
+            "the mark of what was started",
+        )
 
     def wait_until_gone(self) -> None:
         """Wait until nothing runs any more: what the kernel ends takes a moment."""

@@ -121,7 +121,7 @@ def start_in_background(console: Console, log: Path, *arguments: str) -> subproc
     """Start a command that goes on until it is told to stop, with its output in a log."""
     variables = {"GRADCHAIN_HOME": str(console.home), **console.variables}
     with log.open("ab") as file:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "cli.main", *arguments],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
@@ -129,6 +129,8 @@ def start_in_background(console: Console, log: Path, *arguments: str) -> subproc
             stderr=file,
             env=console.trail.environment(variables),
         )
+    console.trail.wait_for_mark(process)
+    return process
 
 
 def wait_for_round(console: Console, task: int, number: int) -> dict[str, object]:
