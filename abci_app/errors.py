@@ -374,7 +374,7 @@ class CommitTimeout(NodeError):
 
 
 class StateNotKept(NodeError):
-    """The state of that height is no longer, or not yet, at hand for proofs."""
+    """The state of that height is no longer, or not yet, at hand."""
 
     CODE = 101
     CURE = "Ask for a recent height, or for the last one by leaving the height out."

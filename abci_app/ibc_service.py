@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 
+from abci_app.errors import StateNotKept
 from abci_app.grpc_errors import abort
 from ibc import query
 from ibc.errors import IbcError
@@ -54,18 +55,18 @@ class IbcService(query_pb2_grpc.IbcServiceServicer):
     def ListPendingPackets(  # noqa: N802
         self,
         request: query_pb2.ListPendingPacketsRequest,
-        context: grpc.ServicerContext,  # noqa: ARG002
+        context: grpc.ServicerContext,
     ) -> query_pb2.ListPendingPacketsResponse:
         """Return packets that are still open."""
-        return query.list_pending_packets(self._latest(), request)
+        return query.list_pending_packets(self._require_height(request.least_height, context), request)
 
     def GetPacketStatus(  # noqa: N802
         self,
         request: query_pb2.GetPacketStatusRequest,
-        context: grpc.ServicerContext,  # noqa: ARG002
+        context: grpc.ServicerContext,
     ) -> query_pb2.GetPacketStatusResponse:
         """Return what the chain knows of a packet."""
-        return query.get_packet_status(self._latest(), request)
+        return query.get_packet_status(self._require_height(request.least_height, context), request)
 
     def ListPacketStatuses(  # noqa: N802
         self,
@@ -74,3 +75,12 @@ class IbcService(query_pb2_grpc.IbcServiceServicer):
     ) -> query_pb2.ListPacketStatusesResponse:
         """Return what the chain knows of several packets."""
         return query.list_packet_statuses(self._latest(), request)
+
+    def _require_height(self, least: int, context: grpc.ServicerContext) -> Snapshot:
+        """Return the last state; end the call if it is older than the asker needs it to be."""
+        snapshot = self._latest()
+        if snapshot.height < least:
+            abort(
+                context, StateNotKept(f"expected the state of height {least} or later, got {snapshot.height}")
+            )
+        return snapshot

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from relayer.types import NO_HEIGHT
+
 if TYPE_CHECKING:
     from relayer.types import (
         BatchId,
@@ -77,6 +79,8 @@ class ListPending:
     end: LinkEnd
     receiver: LinkEnd
     start: int = 1
+    least_height: Height = NO_HEIGHT
+    """The sender's chain was seen to be this far; a node that is not would hide what was sent meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,8 @@ class QueryPacket:
 
     key: PacketKey
     receiver: LinkEnd
+    least_height: Height = NO_HEIGHT
+    """The sender's chain was seen to be this far; for a node that is not, the packet may not have been sent."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,8 +62,7 @@ def handle_block(turn: Turn, event: BlockSeen) -> None:
     chain = state.chain(event.chain)
     if event.height <= chain.cursor:
         return
-    if chain.cursor and event.height > chain.cursor + 1:
-        _list_again(turn, event.chain)
+    has_gap = bool(chain.cursor) and event.height > chain.cursor + 1
     above = Height(event.height + 1)
     for update in event.updated:
         note_update(turn, LinkEnd(event.chain, update.client), update.height)
@@ -78,6 +77,8 @@ def handle_block(turn: Turn, event: BlockSeen) -> None:
         if record is not None:
             finish(turn, record, Duty.TIMEOUT if finished.timed_out else Duty.ACKNOWLEDGE)
     _set_cursor(turn, event.chain, event.height)
+    if has_gap:
+        _list_again(turn, event.chain)
 
 
 def _set_cursor(turn: Turn, chain_id: ChainId, height: Height) -> None:
@@ -90,12 +91,15 @@ def _set_cursor(turn: Turn, chain_id: ChainId, height: Height) -> None:
 def handle_skipped(turn: Turn, event: BlocksSkipped) -> None:
     """Go on above blocks that cannot be read."""
     if event.height > turn.state.chain(event.chain).cursor:
-        _list_again(turn, event.chain)
         _set_cursor(turn, event.chain, event.height)
+        _list_again(turn, event.chain)
 
 
 def _list_again(turn: Turn, chain_id: ChainId) -> None:
-    """List the open packets that a chain has sent, since blocks that sent some may have been missed."""
+    """List the open packets that a chain has sent, since blocks that sent some may have been missed.
+
+    The cursor stands above those blocks by now: a node that lags below it could not know what they sent.
+    """
     for lane in turn.state.lanes.values():
         if lane.end.chain == chain_id:
             ask_pending(turn, lane)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from aggregation.errors import MerklePathError
 from aggregation.merkle import verify_merkle_path
-from relayer import actions, events, queries
+from relayer import actions, events, open_packets, queries
 from relayer.errors import BatchTooLarge, BodyForged
 from relayer.messages import build_batch, build_parts
 from relayer.policy import failure_of
@@ -130,7 +130,7 @@ class Effects:
         source, target = self.nodes[action.key.sender.chain], self.nodes[action.receiver.chain]
         try:
             async with self._questions:
-                return await queries.get_packet_status(source, target, action.key, action.receiver)
+                return await open_packets.get_packet_status(source, target, action)
         except AppError as error:
             return events.PacketStatusUnknown(action.key, failure_of(error))
 
@@ -145,7 +145,7 @@ class Effects:
         try:
             source, target = self.nodes[action.end.chain], self.nodes[action.receiver.chain]
             link = self.links[action.end]
-            return await queries.list_some_pending(source, target, action.end, link, action.start)
+            return await open_packets.list_some_pending(source, target, link, action)
         except AppError as error:
             return events.PendingUnknown(action.end, failure_of(error))
 

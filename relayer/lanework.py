@@ -131,7 +131,7 @@ def _ask_for_list(turn: Turn, lane: Lane) -> None:
     lane.pending_from, lane.pending_next = lane.pending_next, 0
     lane.pending_asked_ns = turn.now_ns
     turn.wake_at(turn.now_ns + turn.state.options.answer_timeout_ns)
-    turn.emit(ListPending(lane.end, lane.origin, lane.pending_from))
+    turn.emit(ListPending(lane.end, lane.origin, lane.pending_from, turn.state.chain(lane.end.chain).cursor))
 
 
 def handle_pending(turn: Turn, event: PendingListed) -> None:

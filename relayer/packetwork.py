@@ -137,7 +137,12 @@ def ask_about(turn: Turn, record: PacketRecord) -> None:
     detach(turn, record)
     turn.state.queries[record.key] = turn.now_ns
     turn.wake_at(turn.now_ns + turn.state.options.answer_timeout_ns)
-    turn.emit(QueryPacket(record.key, turn.state.links[record.key.sender].opposite(record.key.sender)))
+    sender = record.key.sender
+    turn.emit(
+        QueryPacket(
+            record.key, turn.state.links[sender].opposite(sender), turn.state.chain(sender.chain).cursor
+        )
+    )
 
 
 def add_sent(turn: Turn, sent: SentPacket) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from abci_app.both import finish_all
-from relayer import queries
+from relayer import open_packets, queries
 from relayer.discovery import find_link
 from relayer.types import NS_PER_SECOND, Height
 from tx.errors import AppError
@@ -76,7 +76,7 @@ async def list_open(
     """
     link = (await find_link(hub, shard)).link
     nodes = {hub.chain_id: hub, shard.chain_id: shard}
-    found = await finish_all(queries.list_pending(nodes[end.chain], end, link) for end in link.ends)
+    found = await finish_all(open_packets.list_pending(nodes[end.chain], end, link) for end in link.ends)
     return link, list(zip(link.ends, found, strict=True))
 
 

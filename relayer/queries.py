@@ -22,20 +22,14 @@ from ibc.client_state import (
     consensus_state_from_wire,
 )
 from ibc.errors import IbcError
-from ibc.events import PacketEventKind
 from ibc.identifiers import Height as IbcHeight
 from ibc.identifiers import height_to_wire
 from ibc.rpcjson import parse_light_block
-from relayer.blocks import find_key
 from relayer.errors import AnswerMalformed, BodyUnavailable
 from relayer.events import (
     BodyNeed,
     CheckpointSeen,
     HeadSeen,
-    ListedPacket,
-    PacketStatusSeen,
-    PendingListed,
-    SentPacket,
 )
 from relayer.policy import failure_of
 from relayer.types import (
@@ -47,13 +41,9 @@ from relayer.types import (
     ClientView,
     Failure,
     Height,
-    Link,
-    LinkEnd,
-    PacketKey,
     TimeNs,
     TxHash,
 )
-from tx.codec import encode
 from wire.gradchain.hub.v1 import query_pb2 as hub_pb2
 from wire.gradchain.ibc.v1 import query_pb2 as ibc_pb2
 from wire.gradchain.node.v1 import query_pb2 as node_pb2
@@ -67,9 +57,6 @@ if TYPE_CHECKING:
     from ibc.tendermint import TrustedState
     from relayer.nodes import ChainNodes, Node
     from wire.tendermint.types import types_pb2
-
-PAGE: Final = 256
-"""Pending packets in one answer."""
 
 CLOCKS_APART_NS: Final = 10 * 1_000_000_000
 """What a block's time may be behind our own: it is that of the votes on the block before."""
@@ -102,7 +89,8 @@ def _malformed(what: str) -> Iterator[None]:
         raise AnswerMalformed(f"{what}: {error}") from error
 
 
-def _check_height(number: int) -> Height:
+def check_height(number: int) -> Height:
+    """Return a height that can be stored; `AnswerMalformed` if it cannot."""
     if number > MAX_STORED:
         raise AnswerMalformed(f"expected a height of at most {MAX_STORED}, got {number}")
     return Height(number)
@@ -122,7 +110,7 @@ async def get_head(nodes: ChainNodes) -> HeadSeen:
     """
 
     async def ask_one(node: Node) -> HeadSeen:
-        height = _check_height((await node.rpc.abci_info()).height)
+        height = check_height((await node.rpc.abci_info()).height)
         if not height:
             raise HeightUnavailable(f"expected a block executed by {node.address.rpc}, got none yet")
         return _head_of(nodes.chain_id, height, await node.rpc.header(height))
@@ -195,7 +183,7 @@ async def look_up_tx(
     request = node_pb2.GetTxRequest(tx_hash=tx_hash)
     answer = await nodes.ask(lambda node: node.node.GetTx(request, timeout=node.timeout_s))
     if answer.found:
-        return _check_height(answer.outcome.height), _outcome_failure(answer.outcome)
+        return check_height(answer.outcome.height), _outcome_failure(answer.outcome)
     if since_ns is None:
         return None
     async with nodes.search:
@@ -222,7 +210,7 @@ def _outcome_failure(outcome: node_pb2.TxOutcome) -> Failure | None:
     return Failure(outcome.codespace, outcome.code, outcome.log) if outcome.code else None
 
 
-# --- clients and packets ---------------------------------------------------------------------------------------------
+# --- clients ---------------------------------------------------------------------------------------------------------
 
 
 async def get_client(nodes: ChainNodes, client_id: ClientId) -> ClientInfo:
@@ -278,75 +266,6 @@ async def _ask_consensus_state(nodes: ChainNodes, request: ibc_pb2.GetConsensusS
         check_type_url(answer.consensus_state, CONSENSUS_STATE_URL)
         message = tendermint_pb2.ConsensusState.FromString(answer.consensus_state.value)
         return consensus_state_from_wire(message, answer.height.revision_height)
-
-
-async def list_pending(nodes: ChainNodes, end: LinkEnd, link: Link) -> tuple[SentPacket, ...]:
-    """Return all packets that an end has sent and that are still open."""
-    found: list[SentPacket] = []
-    start = 1
-    while start:
-        page, start = await _list_page(nodes, end, link, start)
-        found += page
-    return tuple(found)
-
-
-async def list_some_pending(
-    nodes: ChainNodes, receiver: ChainNodes, end: LinkEnd, link: Link, start: int
-) -> PendingListed:
-    """Return the next open packets that an end has sent, and what the receiver says of them."""
-    page, following = await _list_page(nodes, end, link, start)
-    if not page:
-        return PendingListed(end, (), following)
-    request = ibc_pb2.ListPacketStatusesRequest(
-        client_id=link.opposite(end).client, sequences=[sent.key.sequence for sent in page]
-    )
-    answer = await receiver.ask(lambda node: node.ibc.ListPacketStatuses(request, timeout=node.timeout_s))
-    if len(answer.statuses) != len(page):
-        raise AnswerMalformed(
-            f"expected {len(page)} statuses of {receiver.chain_id}, got {len(answer.statuses)}"
-        )
-    return PendingListed(
-        end,
-        tuple(
-            ListedPacket(sent, status.received, status.acknowledgement)
-            for sent, status in zip(page, answer.statuses, strict=True)
-        ),
-        following,
-    )
-
-
-async def _list_page(nodes: ChainNodes, end: LinkEnd, link: Link, start: int) -> tuple[list[SentPacket], int]:
-    """Return open packets from a sequence on, and the sequence at which the list goes on; 0 if it does not."""
-    request = ibc_pb2.ListPendingPacketsRequest(client_id=end.client, start=start, limit=PAGE)
-    answer = await nodes.ask(lambda node: node.ibc.ListPendingPackets(request, timeout=node.timeout_s))
-    found: list[SentPacket] = []
-    for pending in answer.packets:
-        packet = pending.packet
-        key = find_key(end.chain, PacketEventKind.SEND, packet, {end: link})
-        if key is not None:
-            found.append(
-                SentPacket(key, encode(packet), packet.timeout_timestamp, _check_height(pending.height))
-            )
-    if len(answer.packets) < PAGE:
-        return found, 0
-    following = answer.packets[-1].packet.sequence + 1
-    if following <= start:
-        raise AnswerMalformed(f"expected packets of {end} from {start} on, got {following - 1}")
-    return found, following
-
-
-async def get_packet_status(
-    source: ChainNodes, target: ChainNodes, key: PacketKey, receiver: LinkEnd
-) -> PacketStatusSeen:
-    """Return what both chains say of a packet."""
-    sent = ibc_pb2.GetPacketStatusRequest(client_id=key.sender.client, sequence=key.sequence)
-    received = ibc_pb2.GetPacketStatusRequest(client_id=receiver.client, sequence=key.sequence)
-    there = await target.ask(lambda node: node.ibc.GetPacketStatus(received, timeout=node.timeout_s))
-    # The sender last: a packet that ends in between is then not taken for one that is still open.
-    here = await source.ask(lambda node: node.ibc.GetPacketStatus(sent, timeout=node.timeout_s))
-    return PacketStatusSeen(
-        key, committed=here.committed, received=there.received, acknowledgement=there.acknowledgement
-    )
 
 
 # --- bodies ----------------------------------------------------------------------------------------------------------

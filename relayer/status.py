@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from abci_app.both import finish_both
-from relayer import queries
+from relayer import open_packets, queries
 from relayer.discovery import find_link
 from relayer.types import NO_HEIGHT, NS_PER_SECOND, STAGE_NAMES, Duty, Step, TxState
 from tx.errors import AppError
@@ -161,7 +161,7 @@ async def _end_status(
     unfinished: Restored | None,
     now_ns: int,
 ) -> EndStatus:
-    pending = await queries.list_pending(chain, end, ready.link)
+    pending = await open_packets.list_pending(chain, end, ready.link)
     known = {} if unfinished is None else {record.key: record for record in unfinished.packets}
     oldest = pending[0].key if pending else None
     oldest_record = None if oldest is None else known.get(oldest)

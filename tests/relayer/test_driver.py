@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -112,8 +113,9 @@ def test_a_checkpoint_is_followed_by_its_body(pair: Pair) -> None:
 def test_a_packet_that_expires_comes_back(pair: Pair) -> None:
     async def run() -> None:
         pair.send_from_hub(timeout_in_s=4)
+        timeout_ns = time.time_ns() + 4 * 10**9
         await until(pair.hub.has_sent, "the packet to be sent")
-        await asyncio.sleep(4.2)
+        await asyncio.to_thread(pair.wait_for_time, timeout_ns)
         async with running_relayer(pair.config) as task:
             await until(lambda: ended(pair.hub) == ["timed out"], "a timeout", task)
 

@@ -149,7 +149,24 @@ def test_a_gap_between_blocks_has_the_pending_packets_listed() -> None:
     machine.handle(events.PendingListed(HUB, ()), NOW)
     machine.handle(sent_block(10), NOW)
     result = machine.handle(events.BlockSeen(HUB.chain, Height(12)), NOW)
-    assert actions.ListPending(HUB, SHARD) in result
+    assert actions.ListPending(HUB, SHARD, least_height=Height(12)) in result
+
+
+def test_blocks_that_cannot_be_read_are_made_good_by_a_list_that_is_as_new() -> None:
+    machine = make_machine()
+    machine.handle(events.PendingListed(HUB, ()), NOW)
+    result = machine.handle(events.BlocksSkipped(HUB.chain, Height(20)), NOW)
+    assert actions.ListPending(HUB, SHARD, least_height=Height(20)) in result
+
+
+def test_a_packet_is_asked_about_at_a_node_that_has_the_blocks_that_were_read() -> None:
+    machine = make_machine()
+    machine.handle(sent_block(10), NOW)
+    gone = events.FinishedPacket(KEY, timed_out=True)
+    machine.handle(events.BlockSeen(HUB.chain, Height(11), finished=(gone,)), NOW)
+    written = events.WrittenAck(PacketKey(HUB, KEY.sequence + 1), PACKET, TIMEOUT_S, SUCCESS)
+    result = machine.handle(events.BlockSeen(SHARD.chain, Height(5), written=(written,)), NOW)
+    assert [action.least_height for action in result if isinstance(action, actions.QueryPacket)] == [11]
 
 
 def test_packets_of_other_clients_are_none_of_ours() -> None:
@@ -181,7 +198,7 @@ def test_an_acknowledgement_of_an_unknown_packet_is_asked_about_first() -> None:
     machine = make_machine()
     written = events.WrittenAck(KEY, PACKET, TIMEOUT_S, SUCCESS)
     result = machine.handle(events.BlockSeen(SHARD.chain, Height(5), written=(written,)), NOW)
-    assert actions.QueryPacket(KEY, SHARD) in result
+    assert actions.QueryPacket(KEY, SHARD, Height(9)) in result
     gone = events.PacketStatusSeen(KEY, committed=False, received=True, acknowledgement=SUCCESS)
     machine.handle(gone, NOW)
     assert KEY not in machine.state.packets

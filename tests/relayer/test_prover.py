@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ibc.errors import HeaderHashMismatch, MalformedCommit
-from relayer import actions, events, queries
+from relayer import actions, events, open_packets, queries
 from relayer.errors import PacketForged, ProofUnusable
 from relayer.prover import Prover
 from relayer.types import BatchId, ChainId, ClientId, Duty, Height, LinkEnd, PacketKey
@@ -66,7 +66,7 @@ async def pending(hub: ChainNodes) -> bytes:
 
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
-        listed = await queries.list_pending(hub, HUB, Link(HUB, SHARD))
+        listed = await open_packets.list_pending(hub, HUB, Link(HUB, SHARD))
         if listed and (await queries.get_head(hub)).height > listed[0].height:
             return listed[0].packet_bytes
         await asyncio.sleep(0.05)

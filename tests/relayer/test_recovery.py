@@ -103,11 +103,11 @@ def test_what_works_is_not_recovered(pair: Pair) -> None:
 
 def test_an_expired_client_is_recovered(tmp_path: Path) -> None:
     with running_pair(tmp_path, linked=False) as pair:
-        short = replace(pair.config, client=replace(pair.config.client, trusting_period_s=4))
+        short = replace(pair.config, client=replace(pair.config.client, trusting_period_s=6))
         from relayer.service import link_chains
 
         asyncio.run(link_chains(short))
-        time.sleep(4.5)
+        pair.wait_for_time(time.time_ns() + 6 * 10**9)
         linked = recover(pair.config)
         assert [step.partition(":")[0] for step in linked.steps] == ["client recovered"] * 2
 

@@ -19,6 +19,7 @@ from relayer.service import link_chains
 from relayer.types import ChainId
 from tests.support.relayer_app import AUTHORITY, RELAYER, ToyChain
 from tests.support.relayer_node import PlayedNode
+from tests.support.waiting import eventually
 from wire.gradchain.fl.v1 import packet_pb2 as fl_pb2
 
 if TYPE_CHECKING:
@@ -57,6 +58,11 @@ class Pair:
         self.shard.toy.outbox.append(
             (SHARD_CLIENT, int(time.time()) + timeout_in_s, content.SerializeToString(deterministic=True))
         )
+
+    def wait_for_time(self, time_ns: int) -> None:
+        """Wait until both chains have a block that is later than a time: they judge by it, not by a clock."""
+        for node in (self.hub, self.shard):
+            eventually(lambda node=node: node.store.latest().time_ns > time_ns, "a later block")  # type: ignore[misc]
 
     def stages(self) -> dict[str, int]:
         """Return how many packets the journal has at each stage."""

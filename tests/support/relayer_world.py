@@ -265,8 +265,9 @@ class World:
                 return events.ClientSeen(end, self.chain(end.chain).view(end.client))
             case actions.ListPending():
                 return self._list_pending(action)
-            case actions.QueryPacket(key, receiver):
+            case actions.QueryPacket(key, receiver, least):
                 self.asks += 1
+                assert least <= self.chain(key.sender.chain).height, "no node could answer"
                 source, target = self.chain(key.sender.chain).state, self.chain(receiver.chain).state
                 return events.PacketStatusSeen(
                     key,
@@ -285,6 +286,7 @@ class World:
 
     def _list_pending(self, action: actions.ListPending) -> events.PendingListed:
         chain, target = self.chain(action.end.chain), self.chain(action.receiver.chain).state
+        assert action.least_height <= chain.height, "no node could answer"
         found = [
             sent
             for sent in chain.sent

@@ -27,15 +27,15 @@ from wire.ibc.core.channel.v2 import packet_pb2 as ibc_dot_core_dot_channel_dot_
 from wire.ibc.core.client.v1 import client_pb2 as ibc_dot_core_dot_client_dot_v1_dot_client__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cgradchain/ibc/v1/query.proto\x12\x10gradchain.ibc.v1\x1a\x19google/protobuf/any.proto\x1a ibc/core/channel/v2/packet.proto\x1a\x1fibc/core/client/v1/client.proto\"\xaf\x01\n\x06\x43lient\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12*\n\x0c\x63lient_state\x18\x02 \x01(\x0b\x32\x14.google.protobuf.Any\x12\x1e\n\x16\x63ounterparty_client_id\x18\x03 \x01(\t\x12.\n\x06status\x18\x04 \x01(\x0e\x32\x1e.gradchain.ibc.v1.ClientStatus\x12\x16\n\x0elatest_time_ns\x18\x05 \x01(\x03\"%\n\x10GetClientRequest\x12\x11\n\tclient_id\x18\x01 \x01(\t\"=\n\x11GetClientResponse\x12(\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x18.gradchain.ibc.v1.Client\"\x14\n\x12ListClientsRequest\"@\n\x13ListClientsResponse\x12)\n\x07\x63lients\x18\x01 \x03(\x0b\x32\x18.gradchain.ibc.v1.Client\"h\n\x18GetConsensusStateRequest\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12*\n\x06height\x18\x02 \x01(\x0b\x32\x1a.ibc.core.client.v1.Height\x12\r\n\x05\x62\x65low\x18\x03 \x01(\x08\"v\n\x19GetConsensusStateResponse\x12-\n\x0f\x63onsensus_state\x18\x01 \x01(\x0b\x32\x14.google.protobuf.Any\x12*\n\x06height\x18\x02 \x01(\x0b\x32\x1a.ibc.core.client.v1.Height\"L\n\x19ListPendingPacketsRequest\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12\r\n\x05start\x18\x02 \x01(\x04\x12\r\n\x05limit\x18\x03 \x01(\r\"L\n\rPendingPacket\x12+\n\x06packet\x18\x01 \x01(\x0b\x32\x1b.ibc.core.channel.v2.Packet\x12\x0e\n\x06height\x18\x02 \x01(\x04\"N\n\x1aListPendingPacketsResponse\x12\x30\n\x07packets\x18\x01 \x03(\x0b\x32\x1f.gradchain.ibc.v1.PendingPacket\"=\n\x16GetPacketStatusRequest\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x04\"W\n\x17GetPacketStatusResponse\x12\x11\n\tcommitted\x18\x01 \x01(\x08\x12\x10\n\x08received\x18\x02 \x01(\x08\x12\x17\n\x0f\x61\x63knowledgement\x18\x03 \x01(\x0c\"A\n\x19ListPacketStatusesRequest\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12\x11\n\tsequences\x18\x02 \x03(\x04\"Y\n\x1aListPacketStatusesResponse\x12;\n\x08statuses\x18\x01 \x03(\x0b\x32).gradchain.ibc.v1.GetPacketStatusResponse*|\n\x0c\x43lientStatus\x12\x1d\n\x19\x43LIENT_STATUS_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43LIENT_STATUS_ACTIVE\x10\x01\x12\x19\n\x15\x43LIENT_STATUS_EXPIRED\x10\x02\x12\x18\n\x14\x43LIENT_STATUS_FROZEN\x10\x03\x32\xf6\x04\n\nIbcService\x12T\n\tGetClient\x12\".gradchain.ibc.v1.GetClientRequest\x1a#.gradchain.ibc.v1.GetClientResponse\x12Z\n\x0bListClients\x12$.gradchain.ibc.v1.ListClientsRequest\x1a%.gradchain.ibc.v1.ListClientsResponse\x12l\n\x11GetConsensusState\x12*.gradchain.ibc.v1.GetConsensusStateRequest\x1a+.gradchain.ibc.v1.GetConsensusStateResponse\x12o\n\x12ListPendingPackets\x12+.gradchain.ibc.v1.ListPendingPacketsRequest\x1a,.gradchain.ibc.v1.ListPendingPacketsResponse\x12\x66\n\x0fGetPacketStatus\x12(.gradchain.ibc.v1.GetPacketStatusRequest\x1a).gradchain.ibc.v1.GetPacketStatusResponse\x12o\n\x12ListPacketStatuses\x12+.gradchain.ibc.v1.ListPacketStatusesRequest\x1a,.gradchain.ibc.v1.ListPacketStatusesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cgradchain/ibc/v1/query.proto\x12\x10gradchain.ibc.v1\x1a\x19google/protobuf/any.proto\x1a ibc/core/channel/v2/packet.proto\x1a\x1fibc/core/client/v1/client.proto\"\xaf\x01\n\x06\x43lient\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12*\n\x0c\x63lient_state\x18\x02 \x01(\x0b\x32\x14.google.protobuf.Any\x12\x1e\n\x16\x63ounterparty_client_id\x18\x03 \x01(\t\x12.\n\x06status\x18\x04 \x01(\x0e\x32\x1e.gradchain.ibc.v1.ClientStatus\x12\x16\n\x0elatest_time_ns\x18\x05 \x01(\x03\"%\n\x10GetClientRequest\x12\x11\n\tclient_id\x18\x01 \x01(\t\"=\n\x11GetClientResponse\x12(\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x18.gradchain.ibc.v1.Client\"\x14\n\x12ListClientsRequest\"@\n\x13ListClientsResponse\x12)\n\x07\x63lients\x18\x01 \x03(\x0b\x32\x18.gradchain.ibc.v1.Client\"h\n\x18GetConsensusStateRequest\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12*\n\x06height\x18\x02 \x01(\x0b\x32\x1a.ibc.core.client.v1.Height\x12\r\n\x05\x62\x65low\x18\x03 \x01(\x08\"v\n\x19GetConsensusStateResponse\x12-\n\x0f\x63onsensus_state\x18\x01 \x01(\x0b\x32\x14.google.protobuf.Any\x12*\n\x06height\x18\x02 \x01(\x0b\x32\x1a.ibc.core.client.v1.Height\"b\n\x19ListPendingPacketsRequest\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12\r\n\x05start\x18\x02 \x01(\x04\x12\r\n\x05limit\x18\x03 \x01(\r\x12\x14\n\x0cleast_height\x18\x04 \x01(\x04\"L\n\rPendingPacket\x12+\n\x06packet\x18\x01 \x01(\x0b\x32\x1b.ibc.core.channel.v2.Packet\x12\x0e\n\x06height\x18\x02 \x01(\x04\"N\n\x1aListPendingPacketsResponse\x12\x30\n\x07packets\x18\x01 \x03(\x0b\x32\x1f.gradchain.ibc.v1.PendingPacket\"S\n\x16GetPacketStatusRequest\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\x14\n\x0cleast_height\x18\x03 \x01(\x04\"W\n\x17GetPacketStatusResponse\x12\x11\n\tcommitted\x18\x01 \x01(\x08\x12\x10\n\x08received\x18\x02 \x01(\x08\x12\x17\n\x0f\x61\x63knowledgement\x18\x03 \x01(\x0c\"A\n\x19ListPacketStatusesRequest\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12\x11\n\tsequences\x18\x02 \x03(\x04\"Y\n\x1aListPacketStatusesResponse\x12;\n\x08statuses\x18\x01 \x03(\x0b\x32).gradchain.ibc.v1.GetPacketStatusResponse*|\n\x0c\x43lientStatus\x12\x1d\n\x19\x43LIENT_STATUS_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43LIENT_STATUS_ACTIVE\x10\x01\x12\x19\n\x15\x43LIENT_STATUS_EXPIRED\x10\x02\x12\x18\n\x14\x43LIENT_STATUS_FROZEN\x10\x03\x32\xf6\x04\n\nIbcService\x12T\n\tGetClient\x12\".gradchain.ibc.v1.GetClientRequest\x1a#.gradchain.ibc.v1.GetClientResponse\x12Z\n\x0bListClients\x12$.gradchain.ibc.v1.ListClientsRequest\x1a%.gradchain.ibc.v1.ListClientsResponse\x12l\n\x11GetConsensusState\x12*.gradchain.ibc.v1.GetConsensusStateRequest\x1a+.gradchain.ibc.v1.GetConsensusStateResponse\x12o\n\x12ListPendingPackets\x12+.gradchain.ibc.v1.ListPendingPacketsRequest\x1a,.gradchain.ibc.v1.ListPendingPacketsResponse\x12\x66\n\x0fGetPacketStatus\x12(.gradchain.ibc.v1.GetPacketStatusRequest\x1a).gradchain.ibc.v1.GetPacketStatusResponse\x12o\n\x12ListPacketStatuses\x12+.gradchain.ibc.v1.ListPacketStatusesRequest\x1a,.gradchain.ibc.v1.ListPacketStatusesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'wire.gradchain.ibc.v1.query_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CLIENTSTATUS']._serialized_start=1284
-  _globals['_CLIENTSTATUS']._serialized_end=1408
+  _globals['_CLIENTSTATUS']._serialized_start=1328
+  _globals['_CLIENTSTATUS']._serialized_end=1452
   _globals['_CLIENT']._serialized_start=145
   _globals['_CLIENT']._serialized_end=320
   _globals['_GETCLIENTREQUEST']._serialized_start=322
@@ -51,19 +51,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETCONSENSUSSTATERESPONSE']._serialized_start=618
   _globals['_GETCONSENSUSSTATERESPONSE']._serialized_end=736
   _globals['_LISTPENDINGPACKETSREQUEST']._serialized_start=738
-  _globals['_LISTPENDINGPACKETSREQUEST']._serialized_end=814
-  _globals['_PENDINGPACKET']._serialized_start=816
-  _globals['_PENDINGPACKET']._serialized_end=892
-  _globals['_LISTPENDINGPACKETSRESPONSE']._serialized_start=894
-  _globals['_LISTPENDINGPACKETSRESPONSE']._serialized_end=972
-  _globals['_GETPACKETSTATUSREQUEST']._serialized_start=974
-  _globals['_GETPACKETSTATUSREQUEST']._serialized_end=1035
-  _globals['_GETPACKETSTATUSRESPONSE']._serialized_start=1037
-  _globals['_GETPACKETSTATUSRESPONSE']._serialized_end=1124
-  _globals['_LISTPACKETSTATUSESREQUEST']._serialized_start=1126
-  _globals['_LISTPACKETSTATUSESREQUEST']._serialized_end=1191
-  _globals['_LISTPACKETSTATUSESRESPONSE']._serialized_start=1193
-  _globals['_LISTPACKETSTATUSESRESPONSE']._serialized_end=1282
-  _globals['_IBCSERVICE']._serialized_start=1411
-  _globals['_IBCSERVICE']._serialized_end=2041
+  _globals['_LISTPENDINGPACKETSREQUEST']._serialized_end=836
+  _globals['_PENDINGPACKET']._serialized_start=838
+  _globals['_PENDINGPACKET']._serialized_end=914
+  _globals['_LISTPENDINGPACKETSRESPONSE']._serialized_start=916
+  _globals['_LISTPENDINGPACKETSRESPONSE']._serialized_end=994
+  _globals['_GETPACKETSTATUSREQUEST']._serialized_start=996
+  _globals['_GETPACKETSTATUSREQUEST']._serialized_end=1079
+  _globals['_GETPACKETSTATUSRESPONSE']._serialized_start=1081
+  _globals['_GETPACKETSTATUSRESPONSE']._serialized_end=1168
+  _globals['_LISTPACKETSTATUSESREQUEST']._serialized_start=1170
+  _globals['_LISTPACKETSTATUSESREQUEST']._serialized_end=1235
+  _globals['_LISTPACKETSTATUSESRESPONSE']._serialized_start=1237
+  _globals['_LISTPACKETSTATUSESRESPONSE']._serialized_end=1326
+  _globals['_IBCSERVICE']._serialized_start=1455
+  _globals['_IBCSERVICE']._serialized_end=2085
 # @@protoc_insertion_point(module_scope)

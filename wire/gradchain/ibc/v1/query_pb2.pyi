@@ -208,20 +208,24 @@ class ListPendingPacketsRequest(_message.Message):
     CLIENT_ID_FIELD_NUMBER: _builtins.int
     START_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
+    LEAST_HEIGHT_FIELD_NUMBER: _builtins.int
     client_id: _builtins.str
     start: _builtins.int
     """Only sequences from here on."""
     limit: _builtins.int
+    least_height: _builtins.int
+    """A node whose last block is below refuses with node/101: what it does not list may have been sent above."""
     def __init__(
         self,
         *,
         client_id: _builtins.str = ...,
         start: _builtins.int = ...,
         limit: _builtins.int = ...,
+        least_height: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "limit", b"limit", "start", b"start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "least_height", b"least_height", "limit", b"limit", "start", b"start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -277,17 +281,21 @@ class GetPacketStatusRequest(_message.Message):
 
     CLIENT_ID_FIELD_NUMBER: _builtins.int
     SEQUENCE_FIELD_NUMBER: _builtins.int
+    LEAST_HEIGHT_FIELD_NUMBER: _builtins.int
     client_id: _builtins.str
     sequence: _builtins.int
+    least_height: _builtins.int
+    """As for lists of packets."""
     def __init__(
         self,
         *,
         client_id: _builtins.str = ...,
         sequence: _builtins.int = ...,
+        least_height: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "sequence", b"sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "least_height", b"least_height", "sequence", b"sequence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
