@@ -8,6 +8,7 @@ under way, and what arrives meanwhile gathers for the next one.
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from ibc.relay_rules import REFRESH_ADVANCE_DIVISOR
@@ -196,6 +197,7 @@ def plan_lane(turn: Turn, lane: Lane) -> None:
     _ask_pending_if_due(turn, lane)
     _arm_refresh(turn, lane)
     if lane.blocked is not None:
+        _leave_turns(turn, lane)
         if turn.now_ns >= lane.retry_at_ns:
             ask_client(turn, lane)
         return
@@ -214,30 +216,52 @@ def _choose_next(turn: Turn, lane: Lane, horizon: Height) -> list[PacketRecord]:
 
     The two never share a batch: proofs and checks of a full one take far longer than those of the one new packet.
     """
-    old = (key for key in lane.waiting if key not in lane.live)
-    for keys, is_backlog in ((lane.live, False), (old, True)):
-        if _has_slot(turn, lane, is_backlog=is_backlog):
-            records = _choose_packets(turn, lane, keys, horizon)
-            if records:
-                return records
-    return []
+    if _has_slot(turn, lane, is_backlog=False):
+        records = _choose_packets(turn, lane, lane.live, horizon)
+        if records:
+            return records
+    if len(lane.waiting) == len(lane.live):
+        _leave_turns(turn, lane)
+        return []
+    if not _has_slot(turn, lane, is_backlog=True):
+        return []
+    _leave_turns(turn, lane)
+    return _choose_packets(turn, lane, (key for key in lane.waiting if key not in lane.live), horizon)
 
 
 def _has_slot(turn: Turn, lane: Lane, *, is_backlog: bool) -> bool:
     """Tell whether one more batch of new packets, or of the backlog, may be under way in a lane.
 
-    Some of a lane's batches are left to new packets.  Each lane may have one batch of each kind in any case.
+    Some of a lane's batches are left to new packets.  Each lane may have one batch of each kind in any case, but for a
+    backlog that yields to new packets.
     """
     state, options = turn.state, turn.state.options
     under_way = sum(state.batches[batch_id].is_backlog == is_backlog for batch_id in lane.batches)
+    if is_backlog and turn.now_ns - state.chain(lane.end.chain).live_ns < options.yield_ns:
+        return not under_way and _is_next(turn, lane)
     if not under_way:
         return True
-    if is_backlog:
-        if turn.now_ns - state.chain(lane.end.chain).live_ns < options.yield_ns:
-            return False
-        if under_way >= options.max_in_flight - options.live_in_flight:
-            return False
+    if is_backlog and under_way >= options.max_in_flight - options.live_in_flight:
+        return False
     return len(state.batches) < options.max_batches
+
+
+def _is_next(turn: Turn, lane: Lane) -> bool:
+    """Tell whether it is a lane's turn, of those whose backlogs share the few batches to a chain; it waits if not.
+
+    The end of a batch has the next one planned, and every block of the chain all of them: who has no use for its turn
+    leaves it then.
+    """
+    state, chain_id = turn.state, lane.end.chain
+    turns = state.chain(chain_id).turns
+    turns.setdefault(lane.end)
+    busy = sum(batch.is_backlog and batch.lane.chain == chain_id for batch in state.batches.values())
+    return lane.end in islice(turns, max(0, state.options.yield_in_flight - busy))
+
+
+def _leave_turns(turn: Turn, lane: Lane) -> None:
+    """Take a lane out of those that wait for their turn: it takes it, or has no use for it."""
+    turn.state.chain(lane.end.chain).turns.pop(lane.end, None)
 
 
 def _choose_packets(turn: Turn, lane: Lane, keys: Iterable[PacketKey], horizon: Height) -> list[PacketRecord]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from relayer.actions import QueryPacket
@@ -59,6 +60,8 @@ def drop_batch(turn: Turn, batch_id: BatchId) -> None:
     lane = state.lanes[batch.lane]
     del lane.batches[batch.batch_id]
     state.dirty[lane.end] = None
+    # Another lane's backlog may have waited for this one to end.
+    state.dirty.update(dict.fromkeys(islice(state.chain(lane.end.chain).turns, 1)))
     if batch.tx_hash is not None and batch.tx_hash in state.txs:
         state.txs[batch.tx_hash].batch = None
 

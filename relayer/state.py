@@ -52,10 +52,11 @@ class RelayOptions:
     yield_ns: int = 2 * SECOND_NS
     """For so long after new packets went to a chain, each link's backlog has one batch at a time under way to it, so
     that the chain has time for the next ones when they come."""
+    yield_in_flight: int = 3
+    """Batches of backlog that all links together may have under way to a chain meanwhile; the links take turns."""
     max_batches: int = 64
-    """Batches that may be under way over all links; each lane may have one of new packets, and one of its backlog, in
-    any case.  A batch holds its packets
-    with their proofs twice, and its transaction."""
+    """Batches that may be under way over all links; each lane may have one of new packets in any case, and one of its
+    backlog unless that yields.  A batch holds its packets with their proofs twice, and its transaction."""
     backlog_blocks: int = 16
     """What a block more than so far below the newest one has sent is backlog, as is what was sent before the start."""
     max_open: int = 8_192
@@ -108,6 +109,8 @@ class ChainState:
     """Heap of (timeout in seconds, packet) of packets that wait to be received here."""
     live_ns: TimeNs = NO_TIME
     """When new packets last set out to here."""
+    turns: dict[LinkEnd, None] = field(default_factory=dict)
+    """Lanes to here whose backlog waits for its turn, the next one first."""
 
 
 class BatchStage(Enum):
