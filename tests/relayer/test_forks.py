@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from ibc.client_state import MISBEHAVIOUR_URL, pack_header
+from ibc.client_state import MISBEHAVIOUR_URL
 from ibc.errors import NoMisbehaviour
-from ibc.state import require_client, require_consensus_state
-from relayer.evidence import Follower, find_parting, show_fork, walk
+from ibc.state import require_client
+from relayer.evidence import Follower, find_parting, show_fork
 from relayer.metrics import RelayMetrics
 from relayer.nodes import connect
-from relayer.submit import Submitter
 from relayer.types import ChainId, ClientId, Height, LinkEnd
 from tests.support.relayer import (
     HUB_CLIENT,
@@ -26,10 +24,9 @@ from tests.support.relayer import (
     running_relayer,
     until,
 )
-from tests.support.relayer_app import RELAYER, ToyChain
+from tests.support.relayer_app import ToyChain
 from tests.support.relayer_node import PlayedNode
-from tx.keys import format_address
-from wire.ibc.core.client.v1 import tx_pb2 as client_tx_pb2
+from tests.support.relayer_teach import teach_forged_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -152,26 +149,6 @@ def test_a_client_that_was_shown_a_forged_header_is_frozen(pair: Pair, fork: Pla
             await until(lambda: count(metrics, "shard-1", "frozen"), "the count", task)
 
     asyncio.run(watch())
-
-
-async def teach_forged_header(pair: Pair, fork: PlayedNode) -> None:
-    """Update the hub's client of the shard with a header of the fork."""
-    state = require_client(pair.hub.store.latest(), HUB_CLIENT)
-    known = require_consensus_state(pair.hub.store.latest(), HUB_CLIENT, state.latest_height)
-    await until(lambda: fork.height > known.height + 1, "a fork that is higher than the client")
-    await until(lambda: pair.shard.height > known.height + 1, "a shard that is higher than the client")
-    nodes = connect(ChainId("shard-1"), "shard", (fork.address,), 5.0)
-    try:
-        (header,) = await walk(known, state.trust, nodes.nodes[0], Height(known.height + 1), time.time_ns())
-    finally:
-        await nodes.close()
-    update = client_tx_pb2.MsgUpdateClient(
-        client_id=HUB_CLIENT,
-        client_message=pack_header(header),
-        signer=format_address(RELAYER.public_key),
-    )
-    async with connected(pair.config) as (hub, _):
-        await Submitter(time.time_ns, os.urandom, 120).submit(hub, [update], RELAYER)
 
 
 def test_the_height_at_which_a_fork_starts_is_found(pair: Pair, fork: PlayedNode) -> None:
