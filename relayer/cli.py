@@ -35,7 +35,8 @@ def relayer_group() -> None:
 def link_command(*, config_path: Path, as_json: bool) -> None:
     """Create what is missing of the links: clients, counterparties, registrations.
 
-    It needs the keys of the chains' authorities, and may be run again at any time.
+    It needs the keys of the chains' authorities, and may be run again at any time. Clients that exist are compared
+    with the trusted headers of the configuration.
     """
     from relayer.service import link_chains  # noqa: PLC0415
 
@@ -72,6 +73,8 @@ def _print_link(shard: LinkedShard) -> None:
         click.echo(f"  {step}")
     if not shard.steps:
         click.echo("  complete already")
+    for note in shard.notes:
+        click.echo(f"  note: {note}")
 
 
 @relayer_group.command(name="start")

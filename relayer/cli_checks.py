@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from relayer.clients import ClientRow
     from relayer.config import RelayerConfig
     from relayer.errors import ProblemsFound
-    from relayer.examine import Examination
+    from relayer.examine import Check, Examination
     from relayer.pay import PayReport
     from tx.errors import AppError
 
@@ -77,7 +77,8 @@ def health_command(*, config_path: Path, as_json: bool) -> None:
 
     Each node of each chain is asked: whether it answers, belongs to the right chain, keeps up, and has the right time.
     Keys must be there and hold what min_balance says; links must be complete, their clients active and not close to
-    expiry. The exit code is that of the first problem.
+    expiry. Nodes and clients must not contradict the trusted header of their chain, if the configuration names one; what
+    cannot be compared is a note and no failure. The exit code is that of the first problem.
     """
     config = load_quietly(config_path)
     report(*asyncio.run(examine_live(config)), as_json=as_json)
@@ -109,15 +110,18 @@ def report(examination: Examination, problem: ProblemsFound | None, *, as_json: 
     if as_json:
         print_json(examination)
     else:
-        rows = [
-            (check.name, check.subject, "good" if check.is_good else f"BAD {check.code}", check.found)
-            for check in examination.checks
-        ]
+        rows = [(check.name, check.subject, _verdict_of(check), check.found) for check in examination.checks]
         print_table(("check", "of", "verdict", "found"), rows)
         for code, cure in sorted({(check.code, check.cure) for check in examination.checks if check.cure}):
             click.echo(f"{code}: {cure}")
     if problem is not None:
         raise problem
+
+
+def _verdict_of(check: Check) -> str:
+    if not check.is_good:
+        return f"BAD {check.code}"
+    return "note" if check.is_note else "good"
 
 
 @click.command(name="pay")

@@ -95,7 +95,7 @@ def validate_command(*, config_path: Path, live: bool, as_json: bool) -> None:
     """Check the configuration and its keys; every problem is listed.
 
     With --live each node is asked whether it answers and belongs to the right chain, accounts must hold what
-    min_balance says, and the links' clients must exist and be active.
+    min_balance says, the links' clients must exist and be active, and trusted headers are compared with nodes and clients.
     """
     config = load_quietly(config_path)
     if live:

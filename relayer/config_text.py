@@ -126,7 +126,8 @@ def _format_trusted(trusted: TrustedHeader | None) -> list[str]:
     mark = "# " if trusted is None else ""
     height, header_hash = (0, b"") if trusted is None else (trusted.height, trusted.header_hash)
     return [
-        "# Header that a new light client of this chain starts from, instead of one that all nodes agree on.",
+        "# Header that a new light client of this chain starts from, instead of one that all nodes agree on; those that",
+        "# exist are compared with it.",
         f"{mark}trusted_height = {height}",
         f"{mark}trusted_hash = {format_value(header_hash.hex())}",
     ]

@@ -273,3 +273,13 @@ class TrustedHeaderMismatch(RelayError):
         "Compare `trusted_height` and `trusted_hash` with a source that you trust. If they are right, the node lies or "
         "follows a fork: take it out of the configuration."
     )
+
+
+class ClientAstray(RelayError):
+    """A light client follows another chain than the one whose header `trusted_height` and `trusted_hash` name."""
+
+    CODE = 65
+    CURE = (
+        "Compare `trusted_height` and `trusted_hash` with a source that you trust. If they are right, relay nothing over "
+        "this client: `docs/operations.md` says under Forks how it is frozen and recovered."
+    )

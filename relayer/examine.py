@@ -11,19 +11,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from abci_app.keyfile import load_key
+from ibc.errors import IbcError
+from ibc.tendermint import TrustedState, is_expired
 from relayer import queries
 from relayer.discovery import find_link
 from relayer.errors import (
     ChainMismatch,
+    ClientAstray,
     ClientUnusable,
     ClockSkewed,
     EndpointsDown,
     NodeLagging,
     ProblemsFound,
+    TrustedHeaderMismatch,
     WalletEmpty,
 )
+from relayer.evidence import Follower
 from relayer.probe import probe_chain
 from relayer.types import NS_PER_SECOND, ClientStatus
+from relayer.vouched import Vouched, ask_trusted, compare_client
 from tx.errors import REGISTRY, AppError
 from tx.keys import format_address
 from wire.gradchain.hub.v1 import query_pb2 as hub_pb2
@@ -32,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from relayer.config import ChainConfig, HealthConfig, RelayerConfig
+    from relayer.config import ChainConfig, HealthConfig, RelayerConfig, TrustedHeader
     from relayer.nodes import ChainNodes
     from relayer.probe import NodeProbe
     from relayer.types import ChainId, ClientView, LinkEnd
@@ -40,13 +46,16 @@ if TYPE_CHECKING:
 EXPIRY_DIVISOR: Final = 2
 """A client that has used up more than this part of its trusting period should have been refreshed long ago."""
 
+TRUSTED: Final = "trusted header"
+"""Name of the checks of what the operator vouches for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
     """One thing that was looked at."""
 
     name: str
-    """endpoint, chain id, height, block age, clock, key, balance, link, client"""
+    """endpoint, chain id, height, block age, clock, trusted header, key, balance, link, client"""
     subject: str
     """What it is about: a node, a key, a client."""
     is_good: bool
@@ -54,6 +63,8 @@ class Check:
     code: str
     """`codespace/code` of what is wrong; empty if nothing is."""
     cure: str
+    is_note: bool = False
+    """Not wrong, but people should know: `found` says what could not be told, or would fail later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +84,9 @@ class _Findings:
 
     def good(self, name: str, subject: str, found: str) -> None:
         self.checks.append(Check(name, subject, is_good=True, found=found, code="", cure=""))
+
+    def note(self, name: str, subject: str, found: str) -> None:
+        self.checks.append(Check(name, subject, is_good=True, found=found, code="", cure="", is_note=True))
 
     def bad(self, name: str, subject: str, error: AppError) -> None:
         registered = REGISTRY.get((error.CODESPACE, error.CODE))
@@ -96,12 +110,21 @@ async def examine(
     for chain in chains:
         _judge_nodes(findings, probes[chain.chain_id], config.health, now_ns)
     served = {chain.chain_id: chain for chain in (config.hub, *config.served_shards)}
+    vouched: dict[ChainId, Vouched] = {}
+    for chain in chains:
+        trusted = served[chain.chain_id].trusted
+        if trusted is None:
+            continue
+        state = await _check_trusted(findings, chain, probes[chain.chain_id], trusted)
+        if state is not None:
+            _judge_age(findings, chain.chain_id, state, config.client.trusting_period_s, now_ns)
+            vouched[chain.chain_id] = Vouched(chain, trusted.header_hash, state)
     for chain in chains:
         await _check_keys(findings, chain, served[chain.chain_id])
     can_ask = {name: any(_answers(probe) for probe in found) for name, found in probes.items()}
     for shard in shards.values():
         if can_ask[hub.chain_id] and can_ask[shard.chain_id]:
-            await _check_link(findings, hub, shard, now_ns)
+            await _check_link(findings, hub, shard, vouched, now_ns)
     return _conclude(findings)
 
 
@@ -206,6 +229,40 @@ def _judge_clock(findings: _Findings, probe: NodeProbe, limits: HealthConfig, no
         findings.good("clock", probe.rpc, f"{abs(skew_s):.1f} s apart, to half a second")
 
 
+async def _check_trusted(
+    findings: _Findings, chain: ChainNodes, probes: Sequence[NodeProbe], trusted: TrustedHeader
+) -> TrustedState | None:
+    """Compare the trusted header of a chain with what each of its nodes serves; return its state if one has it."""
+    known: TrustedState | None = None
+    answers = await ask_trusted(chain, trusted)
+    for probe, answer in zip(probes, answers, strict=True):
+        if not _answers(probe):
+            continue  # that is named already
+        if isinstance(answer, TrustedState):
+            findings.good(TRUSTED, probe.rpc, f"served at height {trusted.height}")
+            known = answer
+        elif isinstance(answer, (TrustedHeaderMismatch, IbcError)):
+            findings.bad(TRUSTED, probe.rpc, answer)
+        else:
+            findings.note(TRUSTED, probe.rpc, answer.message)
+    if known is None:
+        text = f"no node serves it at height {trusted.height}: no new client can start there, and none can be compared"
+        findings.note(TRUSTED, chain.chain_id, text)
+    return known
+
+
+def _judge_age(
+    findings: _Findings, chain_id: ChainId, state: TrustedState, trusting_period_s: int, now_ns: int
+) -> None:
+    """Judge whether a new client could start from the trusted header; those that exist do not need it."""
+    age_s = (now_ns - state.time_ns) // NS_PER_SECOND
+    if is_expired(state.time_ns, trusting_period_s * NS_PER_SECOND, now_ns):
+        text = f"{age_s} s old: a new client, which trusts for {trusting_period_s} s, would be refused"
+        findings.note(TRUSTED, chain_id, text)
+    else:
+        findings.good(TRUSTED, chain_id, f"height {state.height}, {age_s} s old")
+
+
 def _load_addresses(findings: _Findings, chain: ChainConfig) -> dict[Path, bytes]:
     """Return the public keys of the key files that can be used."""
     found: dict[Path, bytes] = {}
@@ -261,7 +318,13 @@ async def get_relay_pay(hub: ChainNodes, public_key: bytes) -> hub_pb2.GetRelayP
     return await hub.ask(lambda node: node.hub.GetRelayPay(request, timeout=node.timeout_s))
 
 
-async def _check_link(findings: _Findings, hub: ChainNodes, shard: ChainNodes, now_ns: int) -> None:
+async def _check_link(
+    findings: _Findings,
+    hub: ChainNodes,
+    shard: ChainNodes,
+    vouched: Mapping[ChainId, Vouched],
+    now_ns: int,
+) -> None:
     try:
         ready = await find_link(hub, shard)
         head = {chain.chain_id: (await queries.get_head(chain)).time_ns for chain in (hub, shard)}
@@ -276,6 +339,23 @@ async def _check_link(findings: _Findings, hub: ChainNodes, shard: ChainNodes, n
     for end, view in ends:
         # The chain that keeps the client decides, by its own time; an idle chain's lags behind.
         _judge_client(findings, end, view, max(now_ns, head[end.chain]))
+    for follower, of in ((Follower(ready.link.hub, hub), shard), (Follower(ready.link.shard, shard), hub)):
+        if of.chain_id in vouched:
+            await _compare_client(findings, follower, vouched[of.chain_id], now_ns)
+
+
+async def _compare_client(findings: _Findings, follower: Follower, vouched: Vouched, now_ns: int) -> None:
+    """Compare a client with the trusted header of the chain that it follows."""
+    subject = str(follower.end)
+    try:
+        compared = await compare_client(follower, vouched, now_ns)
+    except ClientAstray as error:
+        findings.bad(TRUSTED, subject, error)
+    except AppError as error:
+        findings.note(TRUSTED, subject, error.message)
+    else:
+        say = findings.good if compared.is_known else findings.note
+        say(TRUSTED, subject, compared.found)
 
 
 def _judge_client(findings: _Findings, end: LinkEnd, view: ClientView, now_ns: int) -> None:

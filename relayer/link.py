@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Final
 from abci_app.both import finish_both
 from relayer import queries
 from relayer.discovery import list_registered
-from relayer.errors import AuthorityMissing, LinkConflict
+from relayer.errors import AuthorityMissing, HeightsDisagree, LinkConflict
+from relayer.evidence import Follower
 from relayer.prover import MERKLE_PREFIX
-from relayer.trust import MAX_WAIT_S, first_trust, wait_for
-from relayer.types import ClientStatus
+from relayer.trust import MAX_WAIT_S, first_trust, require_named, wait_for
+from relayer.types import ClientStatus, LinkEnd
+from relayer.vouched import Vouched, compare_client
 from tx.keys import format_address
 from wire.gradchain.hub.v1 import query_pb2 as hub_pb2
 from wire.gradchain.hub.v1 import tx_pb2 as hub_tx_pb2
@@ -50,6 +52,8 @@ class LinkedShard:
     """The shard's client of the hub."""
     steps: tuple[str, ...]
     """What was done, in order; nothing if the link was complete."""
+    notes: tuple[str, ...]
+    """What could not be compared with a trusted header, and why."""
 
 
 @dataclass(slots=True)
@@ -70,18 +74,23 @@ class Linker:
         Raises:
           AuthorityMissing: something must be done for which no key is known.
           LinkConflict: what exists cannot become a link.
+          TrustedHeaderMismatch, ClientAstray: a node or a client that exists contradicts the trusted header.
           AppError: the chains cannot be asked, or refuse.
 
         """
         steps: list[str] = []
         found = choose_pair(*await self._find_clients(shard))
+        compared = await finish_both(
+            self._compare(found[0], self.hub, shard), self._compare(found[1], shard, self.hub)
+        )
+        notes = tuple(note for note in compared if note)
         hub_client, shard_client = await finish_both(
             self._ensure_client(found[0], self.hub, shard, steps),
             self._ensure_client(found[1], shard, self.hub, steps),
         )
         await self._finish_hub(shard, hub_client, shard_client, steps)
         await self._finish_shard(shard, hub_client, shard_client, steps)
-        return LinkedShard(shard.chain_id, hub_client.client_id, shard_client.client_id, tuple(steps))
+        return LinkedShard(shard.chain_id, hub_client.client_id, shard_client.client_id, tuple(steps), notes)
 
     async def _find_clients(self, shard: ChainNodes) -> tuple[list[ClientInfo], list[ClientInfo]]:
         """Return the clients that may be the two ends, those that are most likely first."""
@@ -100,6 +109,26 @@ class Linker:
         return hub_clients, [
             client for client in shard_all if client.state.trust.chain_id == self.hub.chain_id
         ]
+
+    async def _compare(self, found: ClientInfo | None, chain: ChainNodes, of: ChainNodes) -> str:
+        """Compare a client that exists with the trusted header; return what could not be compared, or nothing.
+
+        Raises:
+          TrustedHeaderMismatch, ClientAstray: a node or the client contradicts it.
+          AppError: the chains cannot be asked.
+
+        """
+        trusted = self.trusted.get(of.chain_id)
+        if found is None or trusted is None:
+            return ""
+        end = LinkEnd(chain.chain_id, found.client_id)
+        try:
+            named = await require_named(of, trusted)
+        except HeightsDisagree as error:
+            return f"{end}: not compared with the trusted header: {error.message}"
+        vouched = Vouched(of, trusted.header_hash, named)
+        compared = await compare_client(Follower(end, chain), vouched, self.submitter.clock_ns())
+        return "" if compared.is_known else f"{end}: {compared.found}"
 
     async def _ensure_client(
         self, found: ClientInfo | None, chain: ChainNodes, of: ChainNodes, steps: list[str]

@@ -7,19 +7,18 @@ others.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from relayer import queries
 from relayer.config import ClientConfig
 from relayer.discovery import find_link
-from relayer.link import LinkedShard
 from relayer.types import NS_PER_SECOND, ClientStatus
 from tx.keys import format_address
 from wire.ibc.core.client.v1 import tx_pb2 as client_tx_pb2
 
 if TYPE_CHECKING:
-    from relayer.link import Linker
+    from relayer.link import LinkedShard, Linker
     from relayer.nodes import ChainNodes
     from relayer.queries import ClientInfo
     from relayer.types import ClientId
@@ -39,6 +38,7 @@ class Recoverer:
         Raises:
           AuthorityMissing: something must be done for which no key is known.
           TrustedHeaderMismatch, WitnessDisagrees: the nodes of a chain still serve different headers.
+          ClientAstray: the other client contradicts the trusted header.
           AppError: there is no link, the chains cannot be asked, or refuse.
 
         """
@@ -51,7 +51,7 @@ class Recoverer:
                 substitute = await self._substitute(chain, of, client)
                 steps.append(f"{RECOVERY_STEP}: {client_id} on {chain.chain_id}, from {substitute}")
         linked = await self.linker.link(shard)
-        return LinkedShard(linked.shard, linked.hub_client, linked.shard_client, (*steps, *linked.steps))
+        return replace(linked, steps=(*steps, *linked.steps))
 
     async def _substitute(self, chain: ChainNodes, of: ChainNodes, client: ClientInfo) -> ClientId:
         """Let a client go on from a new one with the same parameters; return the new one's id."""

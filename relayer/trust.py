@@ -71,7 +71,7 @@ async def first_trust(
       IbcError: the header does not verify by itself.
 
     """
-    named = None if trusted is None else await _named_state(chain, trusted)
+    named = None if trusted is None else await require_named(chain, trusted)
     # Also beside a named header: nodes that have parted above it are no ground to set up a link.
     recent = await _recent_state(chain)
     await _compare_slowest(chain, Height(recent.height))
@@ -100,11 +100,14 @@ async def _recent_state(chain: ChainNodes) -> TrustedState:
     return trust_light_block(block, header_hash, chain.chain_id)
 
 
-async def _named_state(chain: ChainNodes, trusted: TrustedHeader) -> TrustedState:
+async def require_named(chain: ChainNodes, trusted: TrustedHeader) -> TrustedState:
     """Return the state of the header that the operator names, which no node may contradict.
 
     Raises:
-      TrustedHeaderMismatch, HeightsDisagree, EndpointsDown, IbcError: see `first_trust`.
+      TrustedHeaderMismatch: a node gives another one.
+      HeightsDisagree: no node that answers has that height.
+      EndpointsDown: none answers.
+      IbcError: the header does not verify by itself.
 
     """
     await _ask_witnesses(chain, trusted.height, trusted.header_hash, TrustedHeaderMismatch)
@@ -163,10 +166,12 @@ async def _ask_witnesses(
     answers = await asyncio.gather(*(_header_hash(node, height) for node in chain.nodes))
     for node, got in zip(chain.nodes, answers, strict=True):
         if got is not None and got != expected:
-            raise failure(
-                f"expected header {expected.hex()} at height {height} of {chain.chain_id}, got {got.hex()} from "
-                f"{node.address.rpc}"
-            )
+            raise failure(describe_other(chain.chain_id, node, height, expected, got))
+
+
+def describe_other(chain: ChainId, node: Node, height: Height, expected: bytes, got: bytes) -> str:
+    """Return the message of an error: a node has a header of another hash."""
+    return f"expected header {expected.hex()} at height {height} of {chain}, got {got.hex()} from {node.address.rpc}"
 
 
 async def _compare_slowest(chain: ChainNodes, height: Height) -> None:
