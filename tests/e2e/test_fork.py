@@ -13,9 +13,13 @@ import pytest
 
 from abci_app.endpoint import Endpoint
 from abci_app.nodehome import NodeHome, choose_socket, make_home
+from abci_app.rpc import CometRpc
+from ibc.rpcjson import parse_light_block
 from localnet.keys import derive_node_keys
-from relayer.config import NodeAddress, load_config
+from relayer.config import NodeAddress, TrustedHeader, load_config
 from relayer.config_text import format_config
+from relayer.evidence import hash_of
+from relayer.types import Height
 from tests.support.e2e_network import SmallNetwork, small_network, start_in_background, start_relayer
 from tests.support.ports import free_ports
 from tests.support.waiting import eventually
@@ -24,6 +28,8 @@ from wire.gradchain.hub.v1 import query_pb2, query_pb2_grpc
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from relayer.config import ChainConfig
 
 pytestmark = pytest.mark.localnet
 
@@ -100,6 +106,26 @@ def client_states(network: SmallNetwork) -> dict[tuple[str, str], str]:
     return {name: end["client_status"] for name, end in link_ends(network).items()}
 
 
+def compare_with_first(network: SmallNetwork, path: Path) -> set[str]:
+    """Return what agrees with the first headers of all chains: nodes, chains and clients."""
+
+    def trusting(chain: ChainConfig) -> ChainConfig:
+        with CometRpc(chain.nodes[0].rpc) as rpc:
+            raw = rpc.light_block(1)
+        return replace(
+            chain,
+            trusted=TrustedHeader(Height(1), hash_of(parse_light_block(raw.signed_header, raw.validators))),
+        )
+
+    config = load_config(network.localnet.directory / "relayer" / "relayer.toml")
+    shards = tuple(map(trusting, config.shards))
+    path.write_text(format_config(replace(config, hub=trusting(config.hub), shards=shards)))
+    checks = network.console.view("relayer", "config", "validate", "--live", "--config", str(path))["checks"]
+    assert isinstance(checks, list)
+    vouched = [check for check in checks if check["name"] == "trusted header"]
+    return {check["subject"] for check in vouched if check["is_good"] and not check["is_note"]}
+
+
 def submissions(log: Path) -> list[dict[str, object]]:
     """Return the lines of a relayer's log that say that evidence was submitted."""
     # The relayer may be amid its last line.
@@ -132,3 +158,5 @@ def test_a_forked_shard_is_found_and_frozen_while_the_other_goes_on(tmp_path: Pa
         assert recovered["hub_client"] == frozen_client
         assert active_shards(network) == [FORKED, HONEST]
         assert set(client_states(network).values()) == {"active"}
+        ends = {f"{chain}/{end['client_id']}" for (_, chain), end in link_ends(network).items()}
+        assert compare_with_first(network, tmp_path / "first.toml") >= ends

@@ -97,23 +97,25 @@ def look_at(console: Console, host: Host) -> dict[str, object] | None:
     return status if status.get("height") else None
 
 
-def fetch_hash(host: Host) -> str:
-    """Return the hash of the first header of a node's chain, as docs/operations.md says where to find it."""
-    with urlopen(f"http://{host.rpc}/commit?height=1") as answer:
+def fetch_hash(host: Host, height: int) -> str:
+    """Return the hash of a header of a node's chain, as docs/operations.md says where to find it."""
+    with urlopen(f"http://{host.rpc}/commit?height={height}") as answer:
         value = json.load(answer)
     return str(value["result"]["signed_header"]["commit"]["block_id"]["hash"])
 
 
-def write_relayer_config(path: Path, keys: Path, hub: list[Host], shard: Host) -> Path:
+def write_relayer_config(path: Path, keys: Path, hub: list[Host], shard: Host, height: int = 1) -> Path:
+    """Write the configuration of a relayer that trusts the headers of a height."""
+
     def trusted(host: Host) -> str:
-        return f'trusted_height = 1\ntrusted_hash = "{fetch_hash(host)}"\n'
+        return f'trusted_height = {height}\ntrusted_hash = "{fetch_hash(host, height)}"\n'
 
     def nodes(hosts: list[Host]) -> str:
         return ", ".join(f'{{ rpc = "http://{host.rpc}", grpc = "{host.grpc}" }}' for host in hosts)
 
     common = f'key_files = ["{keys}/relayer.json"]\nauthority_key_file = "{keys}/authority.json"'
     path.write_text(
-        f'[hub]\nchain_id = "hub-1"\n{common}\n{trusted(hub[0])}nodes = [{nodes(hub)}]\n'
+        f'[hub]\nchain_id = "hub-1"\nmin_balance = 0\n{common}\n{trusted(hub[0])}nodes = [{nodes(hub)}]\n'
         f'[[shards]]\nchain_id = "shard-1"\n{common}\n{trusted(shard)}nodes = [{nodes([shard])}]\n'
     )
     return path
@@ -159,6 +161,20 @@ def test_chains_made_by_hand_on_several_hosts_are_linked_and_serve(tmp_path: Pat
         links = [console.view("relayer", "link", "--config", str(config))["links"] for _ in range(2)]
         assert [len(list_steps(link)) for link in links] == [5, 0]
 
+        # the clients know the first headers; those that are trusted here are above them
+        for host in (first, third):
+            eventually(lambda host=host: has_height(console, host, 3), f"three blocks of {host.name}")  # type: ignore[misc]
+        later = write_relayer_config(
+            tmp_path / "later.toml", console.home / "keys", [first, second], third, 3
+        )
+        checks = console.view("relayer", "config", "validate", "--live", "--config", str(later))["checks"]
+        assert isinstance(checks, list)
+        vouched = [check for check in checks if check["name"] == "trusted header"]
+        assert len(vouched) == 3 + 2 + 2, "one a node, a chain and a client"
+        assert [check for check in vouched if check["is_note"] or not check["is_good"]] == []
+        later.write_text(re.sub("trusted_hash = .*", f'trusted_hash = "{"0" * 64}"', later.read_text()))
+        assert "relayer/64" in console.fail(1, "relayer", "link", "--config", str(later))
+
         network = ("--hub", first.grpc, "--genesis", str(genesis))
         console.view("transfer", "--to", "treasury", "--amount", "5", "--key", "alice", *network)
         examined = console.view("node", "doctor", "--home", str(first.home))
@@ -187,6 +203,12 @@ def test_chains_made_by_hand_on_several_hosts_are_linked_and_serve(tmp_path: Pat
     with running(console, third):
         status = eventually(lambda: look_at(console, third), "the shard")
         assert int(str(status["height"])) > 1, "it goes on where it was"
+
+
+def has_height(console: Console, host: Host, height: int) -> bool | None:
+    """Return whether a node has a block, or None."""
+    status = look_at(console, host)
+    return True if status is not None and int(str(status["height"])) >= height else None
 
 
 def list_steps(links: object) -> list[str]:
