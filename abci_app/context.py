@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, field
-from threading import Lock
 from typing import TYPE_CHECKING
 
 from abci_app.reading import ReadCache
+from abci_app.recent import RecentMap
 
 if TYPE_CHECKING:
     from aggregation.kzg import Setup
@@ -30,21 +29,15 @@ class VerificationCache:
     """
 
     def __init__(self, capacity: int = 65_536) -> None:
-        self._capacity = capacity
-        self._verdicts: OrderedDict[bytes, bool] = OrderedDict()
-        self._lock = Lock()
+        self._verdicts: RecentMap[bytes, bool] = RecentMap(capacity)
 
     def get(self, digest: bytes) -> bool | None:
         """Return the verdict, or None when it is not known."""
-        with self._lock:
-            return self._verdicts.get(digest)
+        return self._verdicts.get(digest)
 
     def put(self, digest: bytes, *, verdict: bool) -> None:
         """Remember a verdict and forget the oldest ones above the capacity."""
-        with self._lock:
-            self._verdicts[digest] = verdict
-            while len(self._verdicts) > self._capacity:
-                self._verdicts.popitem(last=False)
+        self._verdicts.put(digest, verdict)
 
 
 class RefusalCache:
@@ -55,23 +48,17 @@ class RefusalCache:
     """
 
     def __init__(self, capacity: int = 1_024) -> None:
-        self._capacity = capacity
-        self._errors: OrderedDict[bytes, AppError] = OrderedDict()
-        self._lock = Lock()
+        self._errors: RecentMap[bytes, AppError] = RecentMap(capacity)
 
     def get(self, digest: bytes) -> AppError | None:
         """Return an error like the one that is remembered, to be raised, or None."""
-        with self._lock:
-            error = self._errors.get(digest)
+        error = self._errors.get(digest)
         # Not the same object: a raise leaves its traceback on it.
         return None if error is None else type(error)(error.message)
 
     def put(self, digest: bytes, error: AppError) -> None:
         """Remember why a check has failed, and forget the oldest reasons above the capacity."""
-        with self._lock:
-            self._errors[digest] = type(error)(error.message)
-            while len(self._errors) > self._capacity:
-                self._errors.popitem(last=False)
+        self._errors.put(digest, type(error)(error.message))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,18 +7,15 @@ Forgetting costs time alone: what is read is a function of the bytes.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from hashlib import sha256
-from threading import Lock
 from typing import TYPE_CHECKING, Final, Protocol
 
+from abci_app.recent import RecentMap
 from tx.envelope import ParsedTx, parse_envelope
 from tx.errors import AppError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from abci_app.definition import AppDefinition
 
 CACHE_BYTES: Final = 128 * 1024 * 1024
@@ -47,38 +44,11 @@ ReadTx = ParsedTx | ReadBundle | AppError
 """A transaction, or why its bytes are none."""
 
 
-class ReadCache:
-    """Bundles that were read, by the digest of their transaction; the oldest are forgotten first."""
+class ReadCache(RecentMap[bytes, ReadBundle]):
+    """Bundles that were read, by the digest of their transaction; each weighs the bytes that it takes."""
 
     def __init__(self, capacity_bytes: int = CACHE_BYTES) -> None:
-        self._capacity = capacity_bytes
-        self._bundles: OrderedDict[bytes, tuple[ReadBundle, int]] = OrderedDict()
-        self._bytes = 0
-        self._lock = Lock()
-
-    def get(self, digest: bytes) -> ReadBundle | None:
-        """Return what was read of the transaction with that digest, or None."""
-        with self._lock:
-            found = self._bundles.get(digest)
-        return None if found is None else found[0]
-
-    def put(self, digest: bytes, bundle: ReadBundle, size: int) -> None:
-        """Remember a bundle that takes `size` bytes."""
-        with self._lock:
-            if digest in self._bundles:
-                return
-            self._bundles[digest] = (bundle, size)
-            self._bytes += size
-            while self._bytes > self._capacity:
-                _, (_, oldest) = self._bundles.popitem(last=False)
-                self._bytes -= oldest
-
-    def forget(self, digests: Iterable[bytes]) -> None:
-        """Forget transactions that will not be needed again."""
-        with self._lock:
-            for digest in digests:
-                _, size = self._bundles.pop(digest, (None, 0))
-                self._bytes -= size
+        super().__init__(capacity_bytes)
 
 
 def read_tx(app: AppDefinition, cache: ReadCache, tx: bytes) -> ReadTx:

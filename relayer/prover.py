@@ -7,12 +7,12 @@ chain's client knows, each proof against the root in that header.  So a node tha
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from abci_app.both import finish_both
 from abci_app.context import VerificationCache
+from abci_app.recent import RecentMap
 from ibc.commitment import build_merkle_path, verify_chained_membership, verify_chained_non_membership
 from ibc.errors import HeaderFromFuture, IbcError, InvalidVote, TrustExpired
 from ibc.keys import packet_ack_key, packet_commitment_key, packet_receipt_key
@@ -65,8 +65,12 @@ class Prover:
     _verdicts: VerificationCache = field(default_factory=VerificationCache)
     _clients: dict[LinkEnd, ClientState] = field(default_factory=dict)
     """What each client was created with; heights in it may be old."""
-    _states: OrderedDict[tuple[LinkEnd, Height], TrustedState] = field(default_factory=OrderedDict)
-    _blocks: OrderedDict[tuple[ChainId, Height], types_pb2.LightBlock] = field(default_factory=OrderedDict)
+    _states: RecentMap[tuple[LinkEnd, Height], TrustedState] = field(
+        default_factory=lambda: RecentMap(KEPT_STATES)
+    )
+    _blocks: RecentMap[tuple[ChainId, Height], types_pb2.LightBlock] = field(
+        default_factory=lambda: RecentMap(KEPT_BLOCKS)
+    )
     _turns: dict[ChainId, asyncio.Semaphore] = field(default_factory=dict)
 
     async def prove(self, action: ProveBatch) -> BatchProved:
@@ -112,25 +116,20 @@ class Prover:
         return self._clients[end]
 
     async def _get_state(self, end: LinkEnd, revision: int, height: Height) -> TrustedState:
-        key = (end, height)
-        if key not in self._states:
+        state = self._states.get((end, height))
+        if state is None:
             state = await queries.get_consensus_state(self.nodes[end.chain], end.client, revision, height)
             self._remember_state(end, state)
-            return state
-        return self._states[key]
+        return state
 
     def _remember_state(self, end: LinkEnd, state: TrustedState) -> None:
-        self._states[end, Height(state.height)] = state
-        while len(self._states) > KEPT_STATES:
-            self._states.popitem(last=False)
+        self._states.put((end, Height(state.height)), state)
 
     async def _get_block(self, chain: ChainId, height: Height, *, clean: bool) -> types_pb2.LightBlock:
-        key = (chain, height)
-        if key not in self._blocks:
-            self._blocks[key] = await queries.get_light_block(self.nodes[chain], height)
-            while len(self._blocks) > KEPT_BLOCKS:
-                self._blocks.popitem(last=False)
-        block = self._blocks[key]
+        block = self._blocks.get((chain, height))
+        if block is None:
+            block = await queries.get_light_block(self.nodes[chain], height)
+            self._blocks.put((chain, height), block)
         return without_unverifiable_votes(block, chain, self._verdicts) if clean else block
 
     async def _verify_header(self, action: ProveBatch, client: ClientState) -> Done:
@@ -160,8 +159,7 @@ class Prover:
 
     def _forget_blocks(self, chain: ChainId) -> None:
         """Forget the blocks of a chain, one of which does not verify."""
-        for key in [key for key in self._blocks if key[0] == chain]:
-            del self._blocks[key]
+        self._blocks.forget(key for key in self._blocks.list_keys() if key[0] == chain)
 
 
 def proof_key(item: ProofRequest) -> bytes:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from hashlib import sha256
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from abci_app.execution import check_tx
 from abci_app.reading import ITEM_BYTES, ReadBundle, ReadCache, list_claims, read_tx
@@ -66,32 +64,3 @@ def test_transactions_of_accounts_and_nonsense_are_read_anew() -> None:
 
 def test_an_app_without_items_reads_none() -> None:
     assert read_tx(mini_app(), ReadCache(), bundle_tx(b"a")) == ReadBundle(())
-
-
-@given(
-    st.integers(0, 30),
-    st.lists(st.tuples(st.booleans(), st.integers(0, 7), st.integers(0, 12)), max_size=40),
-)
-def test_no_more_is_remembered_than_there_is_room_for(
-    capacity: int, steps: list[tuple[bool, int, int]]
-) -> None:
-    cache = ReadCache(capacity)
-    sizes: dict[int, int] = {}
-    for is_put, number, size in steps:
-        digest = bytes([number])
-        if is_put:
-            if cache.get(digest) is None:
-                sizes[number] = size
-            cache.put(digest, BUNDLES[number], size)
-        else:
-            cache.forget([digest])
-        known = [other for other in range(8) if cache.get(bytes([other])) is not None]
-        assert sum(sizes[other] for other in known) <= capacity
-        assert all(cache.get(bytes([other])) is BUNDLES[other] for other in known)
-
-
-def test_the_newest_that_fit_are_remembered() -> None:
-    cache = ReadCache(10)
-    for number in range(5):
-        cache.put(bytes([number]), BUNDLES[number], 4)
-    assert [number for number in range(5) if cache.get(bytes([number])) is not None] == [3, 4]

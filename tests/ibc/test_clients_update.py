@@ -18,6 +18,7 @@ from ibc.keys import consensus_state_key, heights_prefix
 from ibc.results import RelayResult
 from ibc.state import delete_consensus_state, get_consensus_state, require_client
 from tests.support.ibc import SECOND_NS, TRUSTING_PERIOD_NS, make_members
+from tests.support.ibc_case import RecordingCache
 from tests.support.ibc_following import CLIENT, Following
 from tests.support.ibc_host import make_update
 from tx.failures import MalformedEncoding, NonCanonicalEncoding
@@ -116,11 +117,11 @@ def test_the_same_header_again_changes_nothing() -> None:
 
 def test_a_vote_is_verified_once_a_node() -> None:
     following = Following()
+    cache = RecordingCache()
+    following.host.services.verified = cache
     header = following.other.update(1, 5)
     following.host.update_client(CLIENT, header)
-    verdicts = following.host.services.verified._verdicts
-    assert sum(verdicts.values()) == 3
-    assert len(verdicts) == 3
+    assert cache.verdicts == [True, True, True]
 
 
 @pytest.mark.parametrize(
