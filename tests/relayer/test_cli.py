@@ -17,10 +17,10 @@ from click.testing import CliRunner
 
 from abci_app.endpoint import Endpoint
 from relayer.cli import relayer_group
-from relayer.config_text import format_config
 from relayer.errors import ConfigMissing
 from tests.support.ports import free_ports
 from tests.support.relayer import ended, received, running_pair
+from tests.support.relayer_cli import write_config
 from tests.support.tools import ROOT
 from tests.support.waiting import eventually
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from relayer.config import RelayerConfig
     from tests.support.relayer import Pair
 
 
@@ -37,12 +36,6 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
     with running_pair(tmp_path, linked=False) as running:
         write_config(running.config)
         yield running
-
-
-def write_config(config: RelayerConfig) -> Path:
-    path = config.journal.parent / "relayer.toml"
-    path.write_text(format_config(config), encoding="utf-8")
-    return path
 
 
 def run(pair: Pair, *arguments: str) -> str:

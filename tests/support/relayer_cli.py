@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from cli.main import root
 from relayer.config_text import format_config
 from tests.support.relayer import running_relayer
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +47,14 @@ def run_json(pair: Pair, *arguments: str, exit_code: int = 0) -> dict[str, Any]:
     value = json.loads(result.stdout)
     assert isinstance(value, dict)
     return value
+
+
+def send(pair: Pair, from_hub: int, from_shard: int = 0) -> None:
+    """Have packets sent, and wait until they are."""
+    pair.send_from_hub(from_hub)
+    for _ in range(from_shard):
+        pair.send_from_shard()
+    eventually(lambda: pair.hub.has_sent() and pair.shard.has_sent(), "the packets to be sent")
 
 
 @contextmanager
