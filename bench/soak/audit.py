@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from statistics import quantiles
 from typing import TYPE_CHECKING, Final
 
 from bench.chainaudit import ChainAudit, audit_clients, block_latencies
+from bench.figures import find_percentile
 from bench.soak.figures import Direction, Latency, SoakCheck
 from bench.soak.load import Fate
 from ibc.events import PacketEventKind
@@ -84,10 +84,7 @@ def describe_latency(blocks: Sequence[float]) -> Latency | None:
     """Return the middle, the slow end and the longest of some latencies."""
     if not blocks:
         return None
-    if len(blocks) == 1:
-        return Latency(blocks[0], blocks[0], blocks[0])
-    cuts = quantiles(blocks, n=100, method="inclusive")
-    return Latency(cuts[49], cuts[98], max(blocks))
+    return Latency(find_percentile(blocks, 50), find_percentile(blocks, 99), max(blocks))
 
 
 @dataclass(frozen=True, slots=True)

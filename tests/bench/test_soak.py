@@ -194,6 +194,7 @@ def test_what_a_sender_does_not_know_the_blocks_decide() -> None:
 def test_a_latency_has_its_middle_and_its_slow_end() -> None:
     assert describe_latency([]) is None
     assert describe_latency([4.0]) == Latency(4.0, 4.0, 4.0)
+    assert describe_latency([1.0, 2.0]) == Latency(1.0, 2.0, 2.0)
     assert describe_latency([float(number) for number in range(101)]) == Latency(50.0, 99.0, 100.0)
 
 
