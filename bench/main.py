@@ -61,13 +61,9 @@ def bench_command(
 
     from rich.console import Console  # noqa: PLC0415
 
-    from bench.report import (  # noqa: PLC0415
-        print_report,
-        replace_last_run,
-        report_to_json,
-        report_to_markdown,
-    )
+    from bench.report import print_report, report_to_json, report_to_markdown  # noqa: PLC0415
     from localnet.demo.directory import claim_directory  # noqa: PLC0415
+    from tools.page_parts import LAST_RUN, replace_part  # noqa: PLC0415
 
     progress = Console(stderr=True, highlight=False, markup=False)
     chosen = [name for name in ROWS if name in rows] if rows else list(ROWS)
@@ -78,7 +74,7 @@ def bench_command(
         json_file.write_text(report_to_json(report), encoding="utf-8")
     if write_docs:
         page = DOCS_PAGE.read_text(encoding="utf-8")
-        DOCS_PAGE.write_text(replace_last_run(page, report_to_markdown(report)), encoding="utf-8")
+        DOCS_PAGE.write_text(replace_part(page, LAST_RUN, report_to_markdown(report)), encoding="utf-8")
     if report.failed:
         sys.exit(FAILED_EXIT)
 

@@ -19,8 +19,6 @@ COLUMNS: Final = ("row", "case", "ours", "yardstick", "ratio", "aim", "met?")
 NUMERIC: Final = frozenset({"ours", "yardstick", "ratio"})
 NOTHING: Final = "-"
 REPORTED: Final = "reported"
-DOCS_BEGIN: Final = "<!-- the last run: begin -->"
-DOCS_END: Final = "<!-- the last run: end -->"
 _DIGITS: Final = 3
 
 
@@ -160,17 +158,3 @@ def report_to_markdown(report: Report) -> str:
 
 def _escape(cell: str) -> str:
     return cell.replace("|", "\\|")
-
-
-def replace_last_run(page: str, markdown: str) -> str:
-    """Return a page of the docs with this text in the place of the last run.
-
-    Raises:
-      ValueError: the page has no place for it.
-
-    """
-    before, begin, rest = page.partition(DOCS_BEGIN)
-    _, end, after = rest.partition(DOCS_END)
-    if not begin or not end:
-        raise ValueError(f"expected {DOCS_BEGIN} and {DOCS_END} in the page, got a page without them")
-    return f"{before}{begin}\n\n{markdown}\n{end}{after}"

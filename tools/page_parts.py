@@ -16,8 +16,8 @@ def read_part(page: str, marks: Marks) -> str:
       ValueError: the page lacks one.
 
     """
-    begin = page.index(marks[0]) + len(marks[0])
-    return page[begin : page.index(marks[1], begin)]
+    begin, end = _find_part(page, marks)
+    return page[begin:end]
 
 
 def replace_part(page: str, marks: Marks, text: str) -> str:
@@ -27,5 +27,17 @@ def replace_part(page: str, marks: Marks, text: str) -> str:
       ValueError: the page lacks one.
 
     """
-    begin = page.index(marks[0]) + len(marks[0])
-    return page[:begin] + text + page[page.index(marks[1], begin) :]
+    begin, end = _find_part(page, marks)
+    return page[:begin] + text + page[end:]
+
+
+def _find_part(page: str, marks: Marks) -> tuple[int, int]:
+    """Return where the part between two marks begins, and where it ends."""
+    before, opening, rest = page.partition(marks[0])
+    part, closing, _ = rest.partition(marks[1])
+    if not opening or not closing:
+        raise ValueError(
+            f"expected {marks[0].strip()} and then {marks[1].strip()} in the page, got one without"
+        )
+    begin = len(before) + len(opening)
+    return begin, begin + len(part)

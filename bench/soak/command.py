@@ -46,10 +46,10 @@ def link_command(
     At the end both sides are audited from their blocks and states; exit non-zero if anything differs.
     docs/soak.md says what is run and what must hold.
     """
-    from bench.report import replace_last_run  # noqa: PLC0415
     from bench.soak.link import SoakOptions, run_soak  # noqa: PLC0415
     from bench.soak.report import print_record, record_to_json, record_to_markdown  # noqa: PLC0415
     from localnet.demo.directory import claim_directory  # noqa: PLC0415
+    from tools.page_parts import LAST_RUN, replace_part  # noqa: PLC0415
 
     options = SoakOptions(
         directory.absolute(), seconds=60 * minutes, seed=seed, rate=rate, hub_validators=validators
@@ -61,6 +61,6 @@ def link_command(
         json_file.write_text(record_to_json(record), encoding="utf-8")
     if write_docs:
         page = DOCS_PAGE.read_text(encoding="utf-8")
-        DOCS_PAGE.write_text(replace_last_run(page, record_to_markdown(record)), encoding="utf-8")
+        DOCS_PAGE.write_text(replace_part(page, LAST_RUN, record_to_markdown(record)), encoding="utf-8")
     if not record.passed:
         sys.exit(FAILED_EXIT)

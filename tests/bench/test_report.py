@@ -12,18 +12,16 @@ from bench.figures import Aim, Line, Relation, Report
 from bench.main import DOCS_PAGE
 from bench.report import (
     COLUMNS,
-    DOCS_BEGIN,
-    DOCS_END,
     format_aim,
     format_number,
     list_cells,
     print_report,
-    replace_last_run,
     report_to_json,
     report_to_markdown,
 )
 from bench.soak.command import DOCS_PAGE as SOAK_PAGE
 from tests.support.bench import build_line, build_report
+from tools.page_parts import LAST_RUN, read_part
 
 
 def show(report: Report) -> str:
@@ -125,20 +123,6 @@ def test_every_row_of_the_markdown_has_the_same_number_of_cells() -> None:
         assert {line.count(" | ") for line in table} == {len(COLUMNS) - 1}
 
 
-def test_the_last_run_takes_the_place_of_the_one_before() -> None:
-    page = f"before\n{DOCS_BEGIN}\nold\n{DOCS_END}\nafter\n"
-    replaced = replace_last_run(page, report_to_markdown(build_report(build_line())))
-    assert replaced.startswith(f"before\n{DOCS_BEGIN}\n")
-    assert replaced.endswith(f"{DOCS_END}\nafter\n")
-    assert "old" not in replaced
-    assert replace_last_run(replaced, report_to_markdown(build_report(build_line()))) == replaced
-
-
-def test_a_page_without_a_place_is_left_alone() -> None:
-    with pytest.raises(ValueError, match="expected"):
-        replace_last_run("nothing here", "anything")
-
-
 def test_the_docs_have_a_place_for_the_last_run() -> None:
     for page in (DOCS_PAGE, SOAK_PAGE):
-        assert replace_last_run(page.read_text(encoding="utf-8"), "anything")
+        assert read_part(page.read_text(encoding="utf-8"), LAST_RUN)

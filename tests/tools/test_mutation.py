@@ -11,7 +11,6 @@ from tools.mutation_list import InvalidListError, check_justified, read_justifie
 from tools.mutation_operators import OPERATORS, lift_properties
 from tools.mutation_report import Report, render_survivors, render_table
 from tools.mutation_results import Mutant, changed_lines
-from tools.page_parts import replace_part
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,10 +95,6 @@ def test_survivors_are_shown_with_their_reasons(justified: tuple[Justified, ...]
     assert "| `Counter.step` | `` if by > 9: `` | `` if by >= 9: `` | Nine stays nine. |" in render_survivors(
         justified
     )
-
-
-def test_a_part_of_a_page_is_replaced_between_its_marks() -> None:
-    assert replace_part("a<b>old<c>d", ("<b>", "<c>"), "new") == "a<b>new<c>d"
 
 
 def test_a_good_list_has_no_problems(tmp_path: Path) -> None:
