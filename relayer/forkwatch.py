@@ -158,7 +158,7 @@ class ForkWatch:
         messages = evidence.build_messages(end.client, format_address(key.public_key))
         fields = {"chain": self.chain.chain_id, "client": str(end), "height": evidence.height}
         try:
-            included = await self.submitter.submit(follower.nodes, messages, key)
+            executed = await self.submitter.submit(follower.nodes, messages, key)
         except AppError as error:
             if (error.CODESPACE, error.CODE) != (ClientNotActive.CODESPACE, ClientNotActive.CODE):
                 LOG.warning("misbehaviour not submitted", **fields, reason=str(error))
@@ -166,7 +166,7 @@ class ForkWatch:
                 return
             LOG.warning("client is frozen already", **fields)
         else:
-            LOG.error("misbehaviour submitted: client frozen", **fields, included=included)
+            LOG.error("misbehaviour submitted: client frozen", **fields, included=executed.height)
             self._count("frozen")
         try:
             info = await queries.get_client(follower.nodes, end.client)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from abci_app.both import finish_both
+from abci_app.grpc_errors import RemoteError
+from ibc.errors import ClientNotFound
 from relayer import queries
 from relayer.discovery import list_registered
 from relayer.errors import AuthorityMissing, HeightsDisagree, LinkConflict
@@ -150,21 +152,24 @@ class Linker:
 
         """
         key = self.require_authority(chain)
-        before = {client.client_id for client in await queries.list_clients(chain)}
-
-        async def find_created() -> ClientInfo | None:
-            for client in await queries.list_clients(chain):
-                if client.client_id not in before and client.state.trust.chain_id == of.chain_id:
-                    return client
-            return None
-
         state, known = await first_trust(of, config, self.trusted.get(of.chain_id))
         message = client_tx_pb2.MsgCreateClient(
             client_state=state, consensus_state=known, signer=format_address(key.public_key)
         )
-        await self.submitter.submit(chain, [message], key)
-        try:
+        executed = await self.submitter.submit(chain, [message], key)
+
+        async def find_created() -> ClientInfo | None:
             # The node that answers may be a block behind the one that said that the transaction is in a block.
+            try:
+                return await queries.get_created_client(chain, executed.tx_hash, executed.height)
+            except HeightsDisagree:
+                return None
+            except RemoteError as error:
+                if error.is_error(ClientNotFound):
+                    return None
+                raise
+
+        try:
             return await wait_for(find_created)
         except TimeoutError:
             raise LinkConflict(

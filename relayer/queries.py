@@ -22,6 +22,7 @@ from ibc.client_state import (
     consensus_state_from_wire,
 )
 from ibc.errors import IbcError
+from ibc.events import CREATE_CLIENT
 from ibc.identifiers import Height as IbcHeight
 from ibc.identifiers import height_to_wire
 from ibc.rpcjson import parse_light_block
@@ -53,7 +54,7 @@ from wire.ibc.lightclients.tendermint.v1 import tendermint_pb2
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from abci_app.rpc_answers import BlockResults, Header
+    from abci_app.rpc_answers import Block, BlockResults, ExecutedTx, Header
     from ibc.tendermint import TrustedState
     from relayer.nodes import ChainNodes, Node
     from wire.tendermint.types import types_pb2
@@ -196,14 +197,26 @@ async def _find_in_blocks(
     height = (await get_head(nodes)).height
     while height:
         block = await nodes.ask(lambda node, height=height: node.rpc.block(height))  # type: ignore[misc]
-        for place, tx in enumerate(block.txs):
-            if sha256(tx).digest() == tx_hash:
-                result = (await get_block_results(nodes, height)).txs[place]
-                return height, Failure(result.codespace, result.code, result.log) if result.code else None
+        result = await _find_in_block(nodes, block, tx_hash)
+        if result is not None:
+            return height, Failure(result.codespace, result.code, result.log) if result.code else None
         if block.header.time_ns < since_ns - CLOCKS_APART_NS:
             return None
         height = Height(height - 1)
     return None
+
+
+async def _find_in_block(nodes: ChainNodes, block: Block, tx_hash: TxHash) -> ExecutedTx | None:
+    """Return what a transaction did in a block, or None if the block does not hold it."""
+    places = [place for place, tx in enumerate(block.txs) if sha256(tx).digest() == tx_hash]
+    if not places:
+        return None
+    results = (await get_block_results(nodes, Height(block.header.height))).txs
+    if len(results) != len(block.txs):
+        raise AnswerMalformed(
+            f"expected {len(block.txs)} results of block {block.header.height} of {nodes.chain_id}, got {len(results)}"
+        )
+    return results[places[0]]
 
 
 def _outcome_failure(outcome: node_pb2.TxOutcome) -> Failure | None:
@@ -225,6 +238,31 @@ async def list_clients(nodes: ChainNodes) -> list[ClientInfo]:
     request = ibc_pb2.ListClientsRequest()
     answer = await nodes.ask(lambda node: node.ibc.ListClients(request, timeout=node.timeout_s))
     return [_read_client(client) for client in answer.clients]
+
+
+async def get_created_client(nodes: ChainNodes, tx_hash: TxHash, height: Height) -> ClientInfo:
+    """Return the light client that a transaction in the block of a height has created.
+
+    Raises:
+      HeightsDisagree: the nodes that answer are not that far.
+      RemoteError: the node that answers does not know the client yet.
+
+    """
+    block = await nodes.ask(lambda node: node.rpc.block(height))
+    executed = await _find_in_block(nodes, block, tx_hash)
+    events = () if executed is None else executed.events
+    created = [
+        value
+        for event in events
+        if event.kind == CREATE_CLIENT
+        for name, value in event.attributes
+        if name == "client_id"
+    ]
+    if len(created) != 1:
+        raise AnswerMalformed(
+            f"expected {tx_hash.hex()} in block {height} of {nodes.chain_id} to create a client, got {created}"
+        )
+    return await get_client(nodes, ClientId(created[0]))
 
 
 def _read_client(client: ibc_pb2.Client) -> ClientInfo:

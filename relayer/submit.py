@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from abci_app.grpc_errors import RemoteError
-from relayer.types import NS_PER_SECOND
+from relayer.types import NS_PER_SECOND, Height, TxHash
 from tx.envelope import make_tx
 from wire.gradchain.node.v1 import query_pb2 as node_pb2
 
@@ -23,6 +24,14 @@ WAIT_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
+class Executed:
+    """A transaction that a block has executed."""
+
+    tx_hash: TxHash
+    height: Height
+
+
+@dataclass(frozen=True, slots=True)
 class Submitter:
     """Signs transactions, sends them, and waits until they are in a block."""
 
@@ -30,8 +39,8 @@ class Submitter:
     random_bytes: Callable[[int], bytes]
     tx_life_s: int
 
-    async def submit(self, chain: ChainNodes, messages: Sequence[Message], key: SigningKey) -> int:
-        """Return the height of the block that executed the messages.
+    async def submit(self, chain: ChainNodes, messages: Sequence[Message], key: SigningKey) -> Executed:
+        """Return the transaction that executed the messages.
 
         Raises:
           RemoteError: the chain refused them.
@@ -44,4 +53,4 @@ class Submitter:
         outcome = (await chain.ask(lambda node: node.node.BroadcastTx(request, timeout=WAIT_S))).outcome
         if outcome.code:
             raise RemoteError(outcome.codespace, outcome.code, outcome.log)
-        return outcome.height
+        return Executed(TxHash(sha256(tx).digest()), Height(outcome.height))

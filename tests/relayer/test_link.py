@@ -311,22 +311,6 @@ def test_a_client_that_is_tied_elsewhere_cannot_be_used() -> None:
         choose_pair([make_client(3, "07-tendermint-9")], [make_client(0)])
 
 
-def test_a_node_that_does_not_know_the_new_client_yet_is_asked_again(
-    pair: Pair, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked = queries.list_clients
-    looks: dict[ChainId, int] = {}
-
-    async def lag(chain: ChainNodes) -> list[ClientInfo]:
-        looks[chain.chain_id] = looks.get(chain.chain_id, 0) + 1
-        # Two looks before the client is created, and two that come too early.
-        return [] if looks[chain.chain_id] <= 4 else await asked(chain)
-
-    monkeypatch.setattr(queries, "list_clients", lag)
-    (linked,) = asyncio.run(link_chains(pair.config))
-    assert (linked.hub_client, linked.shard_client) == (HUB_CLIENT, SHARD_CLIENT)
-
-
 def test_an_expired_client_is_not_linked() -> None:
     tied = make_client(3, "07-tendermint-1", ClientStatus.EXPIRED)
     with pytest.raises(LinkConflict):
