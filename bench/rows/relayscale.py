@@ -1,6 +1,6 @@
 """A relayer of 64 shards: how soon it relays, and what it needs while 100,000 packets are open.
 
-The chains are played by one process (`tests.support.relayer_network`): real apps, stores, services and RPC, without
+The chains are played by one process (`bench.played.network`): real apps, stores, services and RPC, without
 65 engines that two cores could not run.
 """
 
@@ -73,7 +73,7 @@ def run(context: BenchContext) -> list[Line]:
 
 @contextmanager
 def _running_network(directory: Path) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "tests.support.relayer_network", str(directory), str(SHARDS)]
+    command = [sys.executable, "-m", "bench.played.network", str(directory), str(SHARDS)]
     with (directory / "network.log").open("wb") as log:
         process = subprocess.Popen(
             command,

@@ -14,6 +14,7 @@ from bench.repeat import Case, time_in_turn
 from bench.rows import blocks, client, hub, kzg, updates
 from tests.support.aggregation import shared_setup
 from tests.support.localnet import use_real_cometbft
+from tests.support.tools import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,6 +37,12 @@ def check_lines(lines: list[Line], row: str) -> None:
 
 def children() -> set[int]:
     return {child.pid for child in psutil.Process().children(recursive=True)}
+
+
+def test_no_benchmark_starts_a_module_of_the_tests() -> None:
+    """Imports are checked with the layers; a process is started by a name in a text."""
+    sources = (ROOT / "bench").rglob("*.py")
+    assert [path for path in sources if '"tests.' in path.read_text(encoding="utf-8")] == []
 
 
 def test_cases_are_timed_in_turn_after_one_uncounted_pass() -> None:

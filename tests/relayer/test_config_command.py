@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
+from bench.played.app import RELAYER
 from cli.errors import Exit
 from cli.main import root
 from relayer.config import load_config
 from tests.support.ports import free_ports
 from tests.support.relayer import running_pair
-from tests.support.relayer_app import RELAYER
 from tests.support.relayer_cli import write_config
 
 if TYPE_CHECKING:

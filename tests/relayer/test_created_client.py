@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from abci_app.rpc_answers import BlockResults
+    from bench.played.node import PlayedNode
     from relayer.nodes import ChainNodes
     from relayer.queries import ClientInfo
     from relayer.types import ClientId
     from tests.support.relayer import Pair
-    from tests.support.relayer_node import PlayedNode
     from tx.errors import AppError
     from tx.keys import SigningKey
 

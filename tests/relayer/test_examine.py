@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bench.played.app import RELAYER, ToyChain
+from bench.played.config import make_config
+from bench.played.node import PlayedNode
 from cli.errors import Exit
 from relayer.cli_checks import examine_live
 from relayer.config import ClientConfig, HealthConfig, NodeAddress
 from relayer.service import link_chains
 from tests.support.ports import free_ports
-from tests.support.relayer import make_config, running_pair
-from tests.support.relayer_app import RELAYER, ToyChain
+from tests.support.relayer import running_pair
 from tests.support.relayer_cli import run, run_json, write_config
-from tests.support.relayer_node import PlayedNode
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bench.played.app import ToyChain
+from bench.played.node import PlayedNode
 from ibc.client_state import MISBEHAVIOUR_URL
 from ibc.errors import NoMisbehaviour
 from ibc.state import require_client
@@ -24,8 +26,6 @@ from tests.support.relayer import (
     running_relayer,
     until,
 )
-from tests.support.relayer_app import ToyChain
-from tests.support.relayer_node import PlayedNode
 from tests.support.relayer_teach import teach_forged_header
 
 if TYPE_CHECKING:

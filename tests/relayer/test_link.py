@@ -10,6 +10,9 @@ import pytest
 
 from abci_app.grpc_errors import RemoteError
 from abci_app.keyfile import save_key
+from bench.played.app import ToyChain
+from bench.played.config import make_config
+from bench.played.node import PlayedNode
 from ibc.errors import NotAuthority, TrustExpired
 from ibc.proof_spec import DEFAULT_SPECS
 from relayer import queries
@@ -28,9 +31,7 @@ from relayer.link import choose_pair
 from relayer.queries import ClientInfo
 from relayer.service import link_chains
 from relayer.types import ClientId, ClientStatus, ClientView, Height, TimeNs
-from tests.support.relayer import HUB_CLIENT, SHARD_CLIENT, connected, make_config, running_pair, until
-from tests.support.relayer_app import ToyChain
-from tests.support.relayer_node import PlayedNode
+from tests.support.relayer import HUB_CLIENT, SHARD_CLIENT, connected, running_pair, until
 from tests.support.waiting import eventually
 from tx.keys import SigningKey
 

@@ -13,6 +13,8 @@ from grpc import aio
 
 from abci_app.errors import EndpointUnreachable, HeightUnavailable, MempoolFull, RpcRefused, TxReplayed
 from abci_app.grpc_errors import ERROR_KEY, RemoteError
+from bench.played.app import ToyChain
+from bench.played.node import PlayedNode
 from ibc.errors import ConsensusStateNotFound
 from relayer.config import NodeAddress
 from relayer.errors import EndpointsDown, HeightsDisagree
@@ -20,8 +22,6 @@ from relayer.nodes import FIRST_COOLING_S, ChainNodes, Node, connect, remote_err
 from relayer.queries import broadcast
 from relayer.types import ChainId, Failure
 from tests.support.relayer import connected, running_pair, until
-from tests.support.relayer_app import ToyChain
-from tests.support.relayer_node import PlayedNode
 from wire.gradchain.node.v1 import query_pb2 as node_pb2
 
 if TYPE_CHECKING:

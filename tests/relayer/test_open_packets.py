@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bench.played.app import ToyChain
+from bench.played.node import PlayedNode
 from relayer.actions import ListPending, QueryPacket
 from relayer.errors import HeightsDisagree
 from relayer.nodes import ChainNodes, connect
 from relayer.open_packets import get_packet_status, list_pending, list_some_pending
 from relayer.types import NO_HEIGHT, ChainId, ClientId, Height, Link, LinkEnd, PacketKey
 from tests.support.relayer import HUB_CLIENT, SHARD_CLIENT, running_pair, until
-from tests.support.relayer_app import ToyChain
-from tests.support.relayer_node import PlayedNode
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bench.played.app import ToyChain
+from bench.played.node import PlayedNode
 from ibc.state import require_client
 from relayer.config import TrustedHeader
 from relayer.errors import AuthorityMissing, ShardUnknown, TrustedHeaderMismatch, WitnessDisagrees
 from relayer.service import recover_clients
 from relayer.types import ChainId, Height
 from tests.support.relayer import HUB_CLIENT, ended, running_pair, running_relayer, until
-from tests.support.relayer_app import ToyChain
-from tests.support.relayer_node import PlayedNode
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:

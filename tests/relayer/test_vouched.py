@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bench.played.app import ToyChain
+from bench.played.node import PlayedNode
 from cli.errors import Exit
 from ibc.state import require_client
 from ibc.tendermint import TrustedState
@@ -23,9 +25,7 @@ from relayer.service import link_chains
 from relayer.types import NS_PER_SECOND, ChainId, ClientId, Height, LinkEnd
 from relayer.vouched import Comparison, Vouched, compare_client
 from tests.support.relayer import HUB_CLIENT, SHARD_CLIENT, connected, running_pair
-from tests.support.relayer_app import ToyChain
 from tests.support.relayer_cli import run, run_json, write_config
-from tests.support.relayer_node import PlayedNode
 from tests.support.relayer_teach import known_height, teach_forged_header, teach_header
 from tests.support.waiting import eventually
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bench.played.app import RELAYER
 from cli.errors import Exit
 from relayer.service import link_chains
 from tests.support.relayer import SHARD_CLIENT, ended, running_pair
-from tests.support.relayer_app import RELAYER
 from tests.support.relayer_cli import relayer_in_thread, run, run_json, send, write_config
 from tests.support.waiting import eventually
 from tx.keys import format_address

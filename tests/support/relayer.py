@@ -8,17 +8,15 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from abci_app.keyfile import save_key
-from relayer.config import ChainConfig, RelayerConfig
+from bench.played.app import RELAYER, ToyChain
+from bench.played.config import make_config
+from bench.played.node import PlayedNode
 from relayer.driver import Driver
 from relayer.forkwatch import PAUSE_S
 from relayer.journal import Journal, JournalReader
 from relayer.keyring import KeyRing
 from relayer.nodes import ChainNodes, connect
 from relayer.service import link_chains
-from relayer.types import ChainId
-from tests.support.relayer_app import AUTHORITY, RELAYER, ToyChain
-from tests.support.relayer_node import PlayedNode
 from tests.support.waiting import eventually
 from wire.gradchain.fl.v1 import packet_pb2 as fl_pb2
 
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
+    from relayer.config import RelayerConfig
     from relayer.metrics import RelayMetrics
 
 PATIENCE_S = 60.0
@@ -82,20 +81,6 @@ class Pair:
         """Return a configuration in which the hub has several nodes."""
         nodes = tuple(node.address for node in hub)
         return replace(self.config, hub=replace(self.config.hub, nodes=nodes))
-
-
-def make_config(hub: PlayedNode, shard: PlayedNode, directory: Path) -> RelayerConfig:
-    """Return the configuration of a relayer, and write its keys."""
-    authority, relayer = directory / "authority.json", directory / "relayer.json"
-    if not authority.exists():
-        save_key(authority, AUTHORITY)
-        save_key(relayer, RELAYER)
-    return RelayerConfig(
-        hub=ChainConfig(ChainId(hub.chain_id), (hub.address,), (relayer,), authority),
-        shards=(ChainConfig(ChainId(shard.chain_id), (shard.address,), (relayer,), authority),),
-        journal=directory / "relayer.db",
-        request_timeout_s=5,
-    )
 
 
 @contextmanager

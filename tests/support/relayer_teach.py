@@ -6,6 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
+from bench.played.app import RELAYER
 from ibc.client_state import pack_header
 from ibc.state import require_client, require_consensus_state
 from relayer.evidence import walk
@@ -13,13 +14,12 @@ from relayer.nodes import connect
 from relayer.submit import Submitter
 from relayer.types import ChainId, Height
 from tests.support.relayer import HUB_CLIENT, connected, until
-from tests.support.relayer_app import RELAYER
 from tx.keys import format_address
 from wire.ibc.core.client.v1 import tx_pb2 as client_tx_pb2
 
 if TYPE_CHECKING:
+    from bench.played.node import PlayedNode
     from tests.support.relayer import Pair
-    from tests.support.relayer_node import PlayedNode
 
 
 def known_height(pair: Pair) -> int:

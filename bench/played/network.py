@@ -1,4 +1,4 @@
-"""A played hub with many played shards, linked: `python -m tests.support.relayer_network DIRECTORY SHARDS`.
+"""A played hub with many played shards, linked: `python -m bench.played.network DIRECTORY SHARDS`.
 
 Each line on standard input is a number of packets, which the hub then sends to the shards in turn.  A line on standard
 output says when that, or the start, is done.  The processes of a benchmark's relayer see real services; only consensus
@@ -14,12 +14,12 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+from bench.played.app import ToyChain
+from bench.played.config import make_config
+from bench.played.node import PlayedNode
 from relayer.config_text import format_config
 from relayer.service import link_chains
 from relayer.types import ChainId
-from tests.support.relayer import make_config
-from tests.support.relayer_app import ToyChain
-from tests.support.relayer_node import PlayedNode
 from wire.gradchain.fl.v1 import packet_pb2 as fl_pb2
 
 EMPTY_S = 5.0

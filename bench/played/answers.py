@@ -23,28 +23,40 @@ VALIDATORS = tuple(SigningKey.from_seed(bytes([number]) * 32) for number in (11,
 
 
 def stamp_of(time_ns: int) -> Timestamp:
+    """Return a time, Unix nanoseconds, as CometBFT has it."""
     return time_to_wire(time_ns)
 
 
 def hex_of(data: bytes) -> str:
+    """Return bytes as CometBFT writes hashes and addresses."""
     return data.hex().upper()
 
 
 def stamp_text(stamp: Timestamp) -> str:
+    """Return a time as text, from what CometBFT has."""
     return time_text(stamp.seconds * 10**9 + stamp.nanos)
 
 
 def time_text(time_ns: int) -> str:
+    """Return a time, Unix nanoseconds, as text."""
     seconds, nanos = divmod(time_ns, 10**9)
     moment = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     return f"{moment}.{nanos:09d}Z"
 
 
 def encode_result(result: object) -> bytes:
+    """Return the whole answer to a question."""
     return json.dumps({"jsonrpc": "2.0", "id": -1, "result": result}).encode()
 
 
+def encode_error(said: str) -> bytes:
+    """Return the whole answer to a question that cannot be answered."""
+    error = {"code": -32603, "message": "Internal error", "data": said}
+    return json.dumps({"jsonrpc": "2.0", "id": -1, "error": error}).encode()
+
+
 def make_validator_set() -> validator_pb2.ValidatorSet:
+    """Return the validators of every played chain."""
     members = [
         validator_pb2.Validator(
             address=address_of(key.public_key),
@@ -57,6 +69,7 @@ def make_validator_set() -> validator_pb2.ValidatorSet:
 
 
 def validators_json() -> list[object]:
+    """Return the same as `validators` answers."""
     return [
         {
             "address": hex_of(address_of(key.public_key)),
@@ -72,6 +85,7 @@ def validators_json() -> list[object]:
 
 
 def header_json(header: types_pb2.Header) -> dict[str, object]:
+    """Return a header."""
     last = header.last_block_id
     return {
         "version": {"block": str(header.version.block), "app": str(header.version.app)},
@@ -95,6 +109,7 @@ def header_json(header: types_pb2.Header) -> dict[str, object]:
 
 
 def results_json(height: int, answer: abci_pb2.ResponseFinalizeBlock) -> dict[str, object]:
+    """Return what `block_results` answers of a block."""
     return {
         "height": str(height),
         "txs_results": [
@@ -114,6 +129,7 @@ def results_json(height: int, answer: abci_pb2.ResponseFinalizeBlock) -> dict[st
 
 
 def events_json(events: object) -> list[object]:
+    """Return events, all of them unindexed."""
     return [
         {
             "type": event.type,

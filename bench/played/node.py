@@ -6,36 +6,26 @@ has CometBFT's exact forms, so light clients and proofs are real from end to end
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import json
 import threading
 import time
 from dataclasses import dataclass, field
-from email.utils import formatdate
 from hashlib import sha256
-from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
-from urllib.parse import parse_qs, urlsplit
-
-from websockets.asyncio.server import Server, ServerConnection, serve
-from websockets.datastructures import Headers
-from websockets.http11 import Request, Response
 
 from abci_app.application import ChainApplication
 from abci_app.context import Services
+from abci_app.errors import NodeUnavailable
 from abci_app.grpc_server import GrpcServer
 from abci_app.ibc_service import IbcService
 from abci_app.metrics import Metrics
 from abci_app.node_service import NodeService
 from abci_app.rpc_answers import BroadcastOutcome
 from abci_app.store import Store, open_store
-from ibc.header import BlockId, VoteEncoder, header_hash
-from ibc.validators import address_of, validator_set_from_wire
-from relayer.config import NodeAddress
-from tests.support.relayer_app import ToyChain, ToyHubService, ToyShardService
-from tests.support.relayer_json import (
+from bench.errors import NetworkStalled
+from bench.played.answers import (
     VALIDATORS,
+    encode_error,
     encode_result,
     header_json,
     hex_of,
@@ -46,7 +36,11 @@ from tests.support.relayer_json import (
     time_text,
     validators_json,
 )
-from tests.support.waiting import PATIENCE_S, eventually
+from bench.played.rpc import START_S, PlayedRpc
+from bench.played.services import ToyHubService, ToyShardService
+from ibc.header import BlockId, VoteEncoder, header_hash
+from ibc.validators import address_of, validator_set_from_wire
+from relayer.config import NodeAddress
 from wire.gradchain.ibc.v1 import query_pb2_grpc as ibc_grpc
 from wire.gradchain.node.v1 import query_pb2_grpc as node_grpc
 from wire.tendermint.abci import types_pb2 as abci_pb2
@@ -58,11 +52,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from aggregation.kzg import Setup
-
-
-def _encode_error(said: str) -> bytes:
-    error = {"code": -32603, "message": "Internal error", "data": said}
-    return json.dumps({"jsonrpc": "2.0", "id": -1, "error": error}).encode()
+    from bench.played.app import ToyChain
 
 
 @dataclass
@@ -108,7 +98,7 @@ class PlayedNode:
     def __post_init__(self) -> None:
         self._lock = threading.RLock()
         self._stop = threading.Event()
-        self._subscribers: set[ServerConnection] = set()
+        self._rpc = PlayedRpc(self._answer_locked, lambda: time.time() + self.clock_ahead_s)
         self.store: Store = open_store(self.home)
         services = Services(kzg=cast("Setup", None))
         self.application = ChainApplication(
@@ -125,11 +115,16 @@ class PlayedNode:
 
     @property
     def height(self) -> int:
+        """Height of the newest block; 0 before the first."""
         return len(self.blocks)
 
     def broadcast_tx_sync(self, tx: bytes) -> BroadcastOutcome:
-        from abci_app.errors import NodeUnavailable
+        """Take a transaction as CometBFT's RPC does.
 
+        Raises:
+          NodeUnavailable: it takes none.
+
+        """
         if self.refuse_broadcast:
             self.refused += 1
             raise NodeUnavailable("expected CometBFT to answer")
@@ -157,6 +152,7 @@ class PlayedNode:
             return not self.toy.outbox
 
     def make_block(self) -> None:
+        """Execute what waits, sign the block and tell of it."""
         with self._lock:
             height = self.height + 1
             before = self.blocks.get(height - 1)
@@ -175,7 +171,7 @@ class PlayedNode:
             self.blocks[height] = PlayedBlock(
                 header, header_hash(header), self._sign(header), results_json(height, answer), txs
             )
-        self._notify(height)
+        self._rpc.notify(height)
 
     def _make_header(self, height: int, now_ns: int, before: PlayedBlock | None) -> types_pb2.Header:
         digest = sha256(b"anything").digest()
@@ -223,21 +219,26 @@ class PlayedNode:
     # --- life -----------------------------------------------------------------------------------------------------
 
     def start(self) -> PlayedNode:
-        """Serve and make blocks; return when there is one, or at once if the chain is paused."""
-        ready = threading.Event()
-        self._loop = asyncio.new_event_loop()
-        self._rpc_thread = threading.Thread(target=self._serve_rpc, args=(ready,))
-        self._rpc_thread.start()
-        assert ready.wait(PATIENCE_S)
+        """Serve and make blocks; return when there is one, or at once if the chain is paused.
+
+        Raises:
+          NetworkStalled: it takes too long.
+
+        """
+        self._rpc.start()
         self._start_grpc(0)
         self._block_thread = threading.Thread(target=self._make_blocks)
         self._block_thread.start()
-        eventually(lambda: self.is_paused or self.height >= 1, f"a block of {self.chain_id}")
+        deadline = time.monotonic() + START_S
+        while not (self.is_paused or self.height >= 1):
+            if time.monotonic() > deadline:
+                raise NetworkStalled(f"expected a block of {self.chain_id} within {START_S:g} s")
+            time.sleep(self.block_s)
         return self
 
     def _start_grpc(self, port: int) -> None:
         latest = self.application.store.latest
-        node = NodeService(self.application, self, rpc_address=f"127.0.0.1:{self.rpc_port}")
+        node = NodeService(self.application, self, rpc_address=f"127.0.0.1:{self._rpc.port}")
         services: list[tuple[str, Callable[..., None]]] = [
             ("gradchain.node.v1.NodeService", lambda s: node_grpc.add_NodeServiceServicer_to_server(node, s)),
             (
@@ -251,14 +252,14 @@ class PlayedNode:
 
     @property
     def address(self) -> NodeAddress:
-        return NodeAddress(f"http://127.0.0.1:{self.rpc_port}", f"127.0.0.1:{self._grpc.port}")
+        """Where the node is asked."""
+        return NodeAddress(f"http://127.0.0.1:{self._rpc.port}", f"127.0.0.1:{self._grpc.port}")
 
     def stop(self) -> None:
         """Stop everything and wait for it."""
         self._stop.set()
         self._block_thread.join()
-        self._loop.call_soon_threadsafe(self._rpc_stop.set)
-        self._rpc_thread.join()
+        self._rpc.stop()
         self._grpc.stop()
         self.store.close()
 
@@ -275,68 +276,13 @@ class PlayedNode:
 
     # --- rpc ------------------------------------------------------------------------------------------------------
 
-    def _serve_rpc(self, ready: threading.Event) -> None:
-        asyncio.set_event_loop(self._loop)
-
-        async def run() -> None:
-            self._rpc_stop = asyncio.Event()
-            server: Server = await serve(
-                self._handle_socket, "127.0.0.1", 0, process_request=self._process_request
-            )
-            self.rpc_port = next(iter(server.sockets)).getsockname()[1]
-            ready.set()
-            await self._rpc_stop.wait()
-            server.close()
-            await server.wait_closed()
-
-        self._loop.run_until_complete(run())
-        self._loop.close()
-
-    async def _handle_socket(self, socket: ServerConnection) -> None:
-        message = json.loads(await socket.recv())
-        assert message["method"] == "subscribe"
-        await socket.send(json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": {}}))
-        self._subscribers.add(socket)
-        try:
-            await socket.wait_closed()
-        finally:
-            self._subscribers.discard(socket)
-
-    def _notify(self, height: int) -> None:
-        event = {
-            "jsonrpc": "2.0",
-            "id": 1,
-            "result": {"query": "", "data": {"value": {"header": {"height": str(height)}}}},
-        }
-        text = json.dumps(event)
-
-        async def send() -> None:
-            await asyncio.gather(
-                *(socket.send(text) for socket in set(self._subscribers)), return_exceptions=True
-            )
-
-        if not self._loop.is_closed():
-            asyncio.run_coroutine_threadsafe(send(), self._loop)
-
     def drop_subscribers(self) -> None:
         """Cut all websockets."""
+        self._rpc.drop_subscribers()
 
-        async def close() -> None:
-            for socket in set(self._subscribers):
-                socket.transport.abort()
-
-        asyncio.run_coroutine_threadsafe(close(), self._loop).result(10)
-
-    def _process_request(self, connection: ServerConnection, request: Request) -> Response | None:
-        parts = urlsplit(request.path)
-        if parts.path == "/websocket":
-            return None
-        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+    def _answer_locked(self, path: str, query: dict[str, str]) -> bytes:
         with self._lock:
-            body = self._answer(parts.path, query)
-        date = formatdate(time.time() + self.clock_ahead_s, usegmt=True)
-        headers = Headers({"Content-Length": str(len(body)), "Connection": "close", "Date": date})
-        return Response(HTTPStatus.OK.value, "OK", headers, body)
+            return self._answer(path, query)
 
     def _answer(self, path: str, query: dict[str, str]) -> bytes:
         if path == "/health":
@@ -352,9 +298,9 @@ class PlayedNode:
         height = int(query["height"])
         block = self.blocks.get(height)
         if height < 1:
-            return _encode_error(f"height must be greater than 0, but got {height}")
+            return encode_error(f"height must be greater than 0, but got {height}")
         if block is None or block.header.height < self.earliest:
-            return _encode_error(f"could not find results for height #{height}")
+            return encode_error(f"could not find results for height #{height}")
         header = header_json(block.header)
         answers: dict[str, Callable[[], object]] = {
             "/header": lambda: {"header": header},
