@@ -14,13 +14,11 @@ import stat
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final
 from urllib.parse import urlsplit
 
+from abci_app.closing import Closing
 from abci_app.errors import InvalidSocketAddress, SocketInUse, SocketPathTaken, SocketPathTooLong
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 UNIX_PREFIX: Final = "unix://"
 TCP_PREFIX: Final = "tcp://"
@@ -82,7 +80,7 @@ def _parse_tcp(text: str) -> TcpAddress:
     return TcpAddress(host, port)
 
 
-class Listener:
+class Listener(Closing):
     """A listening socket.  A unix socket's file goes with it."""
 
     def __init__(self, address: str) -> None:
@@ -108,14 +106,6 @@ class Listener:
             with suppress(FileNotFoundError):
                 if _identity_of(self._unix_path) == self._identity:
                     os.unlink(self._unix_path)  # noqa: PTH108
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _identity_of(path: str) -> tuple[int, int]:

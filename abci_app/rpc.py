@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import http.client
 import threading
-from typing import TYPE_CHECKING, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import urlsplit
 
 from abci_app import rpc_calls
+from abci_app.closing import Closing
 from abci_app.errors import EndpointUnreachable, InvalidSetting
 from abci_app.rpc_answers import RawLightBlock
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from abci_app.json_reader import JsonObject
     from abci_app.rpc_answers import (
         AbciInfo,
@@ -38,7 +37,7 @@ DEFAULT_TIMEOUT_S: Final = 10.0
 _CONNECTION_ERRORS: Final = (OSError, http.client.HTTPException)
 
 
-class CometRpc:
+class CometRpc(Closing):
     """Asks one node.  Safe for use by several threads; each request in flight has its own connection.
 
     Every method raises `EndpointUnreachable`, `RpcRefused` or `RpcMalformed`, and what it names itself.
@@ -55,14 +54,6 @@ class CometRpc:
         self._timeout_s = timeout_s
         self._idle: list[http.client.HTTPConnection] = []
         self._lock = threading.Lock()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close all connections."""

@@ -18,11 +18,12 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 from abci_app.backend import open_backend
 from abci_app.backends.files import storage_errors
 from abci_app.backends.homelock import HomeLock
+from abci_app.closing import Closing
 from abci_app.errors import CorruptState, NodeError, StoreClosed, UnsupportedFormat
 from abci_app.lthash import SUM_BYTES, LtHash, hash_element
 from abci_app.multistore import hash_stores
@@ -34,7 +35,6 @@ from abci_app.trie import Trie
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-    from types import TracebackType
 
     from abci_app.backend import Backend
     from abci_app.state import Overlay
@@ -76,7 +76,7 @@ class StagedBlock:
     dropped_segments: tuple[bytes, ...]
 
 
-class Store:
+class Store(Closing):
     """The state of a node; see `open_store`."""
 
     def __init__(self, lock: HomeLock, backend: Backend, segments_directory: Path, kept_heights: int) -> None:
@@ -89,17 +89,6 @@ class Store:
         self._segments = self._latest.segments
         self._recent = {self._latest.height: self._latest}
         """By height, oldest first; replaced as a whole, so that readers need no lock."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @property
     def backend_name(self) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from abci_app.application import ChainApplication
+from abci_app.closing import Closing
 from abci_app.context import Services
 from abci_app.metrics import Metrics
 from abci_app.store import open_store
@@ -23,8 +24,6 @@ from wire.tendermint.abci import types_pb2
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
-    from types import TracebackType
-    from typing import Self
 
     from google.protobuf.message import Message
 
@@ -42,7 +41,7 @@ START_NS: Final = 1_900_000_000 * SECOND_NS
 TX_LIFE_NS: Final = 60 * SECOND_NS
 
 
-class InProcessChain:
+class InProcessChain(Closing):
     """One chain."""
 
     def __init__(
@@ -70,12 +69,8 @@ class InProcessChain:
         )
         self.block()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Close the store."""
         self._store.close()
 
     @property

@@ -18,6 +18,7 @@ import numpy as np
 import structlog
 
 from abci_app.client import DEFAULT_TIMEOUT_S, ChainConnection
+from abci_app.closing import Closing
 from abci_app.errors import NodeUnavailable
 from abci_app.keyfile import load_key
 from aggregation.kzg import load_setup, setup_path
@@ -32,8 +33,6 @@ from wire.gradchain.node.v1 import query_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from types import TracebackType
-    from typing import Self
 
     from torch import nn
 
@@ -117,7 +116,7 @@ def _ask_chain_id(address: str) -> str | None:
         connection.close()
 
 
-class Network:
+class Network(Closing):
     """A hub, its shards, and the key of who uses them.  Use `connect`."""
 
     def __init__(self, key: SigningKey, hub: VerifiedHub, shards: ShardDirectory) -> None:
@@ -125,14 +124,6 @@ class Network:
         self.hub = hub
         """Everything read through it is verified, where its docstrings do not say otherwise."""
         self.shards = shards
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close all connections."""

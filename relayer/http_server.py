@@ -14,12 +14,13 @@ import time
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from abci_app.closing import Closing
 from relayer.config import LOG_LEVELS
 from relayer.config_tables import LOOPBACK_HOSTS
 from relayer.errors import JournalMissing, PacketUnknown, PortTaken, RequestInvalid
@@ -31,7 +32,6 @@ from tx.errors import REGISTRY, AppError
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-    from types import TracebackType
 
     from prometheus_client import CollectorRegistry
 
@@ -59,7 +59,7 @@ class Reply:
     body: bytes
 
 
-class RelayServer:
+class RelayServer(Closing):
     """Serves until it is closed."""
 
     def __init__(self, endpoint: Endpoint, journal: Path, registry: CollectorRegistry) -> None:
@@ -85,14 +85,6 @@ class RelayServer:
             target=self._server.serve_forever, args=(0.1,), name="http", daemon=True
         )
         self._thread.start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Stop."""

@@ -16,8 +16,9 @@ import os
 import sqlite3
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, Self, assert_never
+from typing import TYPE_CHECKING, Final, assert_never
 
+from abci_app.closing import Closing
 from relayer.actions import PutBody, PutCursor, PutPacket, PutTx
 from relayer.errors import JournalInUse, JournalMissing, JournalTooNew, JournalUnusable
 from relayer.journal_schema import (
@@ -39,7 +40,6 @@ from relayer.types import ChainId, Height, TxState
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
-    from types import TracebackType
 
     from relayer.actions import JournalAction
     from relayer.types import Duty, PacketKey, PacketRecord, Step, TxRecord
@@ -74,7 +74,7 @@ def _as_unusable(path: Path) -> Iterator[None]:
         raise JournalUnusable(f"expected a journal at {path}, got: {error}") from error
 
 
-class Journal:
+class Journal(Closing):
     """An open journal.  It may be used from any thread."""
 
     def __init__(self, path: Path) -> None:
@@ -100,14 +100,6 @@ class Journal:
         except BaseException:
             os.close(self._lock)
             raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the journal, after what is being written, and let others open it."""

@@ -12,16 +12,16 @@ import sqlite3
 import threading
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from abci_app.closing import Closing
 from relayer.actions import PutPacket
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
-    from types import TracebackType
 
     from relayer.actions import RelayAction
     from relayer.state import RelayState
@@ -66,7 +66,7 @@ def trail_path(journal: Path) -> Path:
     return journal.with_name(journal.name + ".trail")
 
 
-class Trail:
+class Trail(Closing):
     """Writes the trail, in a thread of its own."""
 
     def __init__(self, path: Path, kept: int = KEPT_MOVES) -> None:
@@ -75,14 +75,6 @@ class Trail:
         self._rows: queue.SimpleQueue[list[Row] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="trail", daemon=True)
         self._thread.start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Write what is left, then stop."""

@@ -14,8 +14,9 @@ import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
+from abci_app.closing import Closing
 from abci_app.framing import FrameBuffer, encode_varint
 from abci_app.probe import accepts_unix
 from abci_app.process import send_group_signal, spawn
@@ -70,7 +71,7 @@ def _frame(message: bytes) -> bytes:
     return encode_varint(len(message)) + message
 
 
-class _Caller:
+class _Caller(Closing):
     """CometBFT's end of the socket."""
 
     def __init__(self, path: Path) -> None:
@@ -78,10 +79,7 @@ class _Caller:
         self._socket.connect(str(path))
         self._frames = FrameBuffer()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         self._socket.close()
 
     def finalize(self, frame: bytes, txs: int) -> None:

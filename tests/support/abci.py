@@ -5,8 +5,9 @@ from __future__ import annotations
 import socket
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
+from abci_app.closing import Closing
 from abci_app.framing import FrameBuffer, encode_varint
 from abci_app.listener import UnixAddress, parse_address
 from abci_app.server import Application, Server
@@ -14,7 +15,6 @@ from wire.tendermint.abci.types_pb2 import Request, RequestFlush, Response
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from types import TracebackType
 
 TIMEOUT_S = 60.0
 """How long a test waits for what must come, before it fails."""
@@ -28,7 +28,7 @@ def frame(message: Request | bytes) -> bytes:
     return encode_varint(len(data)) + data
 
 
-class AbciClient:
+class AbciClient(Closing):
     """Speaks the socket protocol as CometBFT does."""
 
     def __init__(self, address: str) -> None:
@@ -92,14 +92,6 @@ class AbciClient:
 
     def close(self) -> None:
         self.socket.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 class RunningServer:

@@ -10,13 +10,13 @@ import json
 import subprocess
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
+from abci_app.closing import Closing
 from tests.support.build_go import build_judge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from types import TracebackType
 
     from google.protobuf.message import Message
 
@@ -97,7 +97,7 @@ class _Answer:
         return Judgement(self["verdict"].text(), self["reason"].text())
 
 
-class Judge:
+class Judge(Closing):
     """A running program."""
 
     def __init__(self) -> None:
@@ -107,14 +107,6 @@ class Judge:
         )
         self.asked: Counter[str] = Counter()
         """How many questions of each kind were answered."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the program."""
