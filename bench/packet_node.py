@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
-import logging
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hub.app
@@ -15,7 +12,6 @@ from cli import node_app
 from hub.rounds.port import HubPort
 from ibc.ports import HUB_PORT, SHARD_PORT
 from shards.port import ShardPort
-from tx.errors import AppError
 
 if TYPE_CHECKING:
     from abci_app.definition import AppDefinition
@@ -33,21 +29,11 @@ def build_shard() -> AppDefinition:
     return add_packets(_build_shard(), {SHARD_PORT: ShardPort()})
 
 
-def main() -> int:
-    """Run the app until it is told to stop."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--home", type=Path, required=True)
-    arguments = parser.parse_args()
-    # The ordinary node with another definition of its app.
+def exchange_definitions() -> None:
+    """Give the ordinary node another definition of its app."""
     setattr(hub.app, _build_hub.__name__, build_hub)
     setattr(shards.app, _build_shard.__name__, build_shard)
-    try:
-        node_app.run_app(arguments.home)
-    except AppError as error:
-        logging.getLogger(__name__).error("%s", error)  # noqa: TRY400 - an expected failure has no traceback
-        return 1
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(node_app.run_variant(__doc__, exchange_definitions))

@@ -6,18 +6,14 @@ case in which nobody but the hub's check on commitments stands between the lie a
 
 from __future__ import annotations
 
-import argparse
-import logging
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from aggregation.aggregate import encode_aggregate
-from cli.node_app import run_app
+from cli import node_app
 from shards.checkpoints import body
-from tx.errors import AppError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,20 +26,10 @@ def encode_lie(aggregate: NDArray[np.int64] | NDArray[np.int32]) -> bytes:
     return encode_aggregate(changed)
 
 
-def main() -> int:
-    """Run the app until it is told to stop."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--home", type=Path, required=True)
-    arguments = parser.parse_args()
-    try:
-        # The honest app with one function exchanged: everything else about this shard is genuine.
-        setattr(body, encode_aggregate.__name__, encode_lie)
-        run_app(arguments.home)
-    except AppError as error:
-        logging.getLogger(__name__).error("%s", error)  # noqa: TRY400 - an expected failure has no traceback
-        return 1
-    return 0
+def exchange_encoder() -> None:
+    """Exchange one function of the honest app: everything else about this shard is genuine."""
+    setattr(body, encode_aggregate.__name__, encode_lie)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(node_app.run_variant(__doc__, exchange_encoder))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
+import logging
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import grpc
@@ -23,14 +26,13 @@ from abci_app.rpc import CometRpc
 from abci_app.server import Server
 from abci_app.store import Store, open_store
 from aggregation.kzg import load_setup, setup_path
+from tx.errors import AppError
 from wire.gradchain.hub.v1 import query_pb2_grpc as hub_grpc
 from wire.gradchain.ibc.v1 import query_pb2_grpc as ibc_grpc
 from wire.gradchain.node.v1 import query_pb2_grpc as node_grpc
 from wire.gradchain.shard.v1 import query_pb2_grpc as shard_grpc
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from abci_app.definition import AppDefinition
 
 LOG = structlog.get_logger(__name__)
@@ -148,3 +150,20 @@ def run_app(home_path: Path) -> None:
             grpc_server.stop()
         store.close()
     LOG.info("app stopped", chain=config.chain_id)
+
+
+def run_variant(about: str | None, change: Callable[[], None]) -> int:
+    """Run the app of the node that `--home` names, with something exchanged before; return the exit code.
+
+    For the processes of benchmarks and of the demo's faults, which differ from a node's app in one thing each.
+    """
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("--home", type=Path, required=True)
+    arguments = parser.parse_args()
+    change()
+    try:
+        run_app(arguments.home)
+    except AppError as error:
+        logging.getLogger(__name__).error("%s", error)  # noqa: TRY400 - an expected failure has no traceback
+        return 1
+    return 0
