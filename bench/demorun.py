@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from abci_app.process import send_group_signal, spawn
+from abci_app.process import spawn
 from abci_app.supervisor import child_environment, read_tail
+from bench.children import end_child
 from bench.errors import DemoFailed
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 SEED: Final = 1
 PARTICIPANTS: Final = 8
 PATIENCE_S: Final = 900.0
-STOP_S: Final = 90.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,15 +150,3 @@ def run_child(arguments: Sequence[str], log: Path) -> None:
         end_child(process)
     if status:
         raise DemoFailed(f"{' '.join(arguments[:2])} ended with {status}:\n{read_tail(log)}")
-
-
-def end_child(process: subprocess.Popen[bytes]) -> None:
-    """Interrupt a process that still runs, so that it can clean up, and kill it if it does not."""
-    if process.poll() is not None:
-        return
-    process.send_signal(signal.SIGINT)
-    try:
-        process.wait(STOP_S)
-    except subprocess.TimeoutExpired:
-        send_group_signal(process.pid, signal.SIGKILL)
-        process.wait()

@@ -11,7 +11,6 @@ import http.client
 import json
 import os
 import signal
-import subprocess
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -24,14 +23,16 @@ from abci_app.comet_home import Genesis, GenesisValidator, NodeKeys, format_gene
 from abci_app.endpoint import Endpoint
 from abci_app.errors import EndpointUnreachable
 from abci_app.probe import accepts_tcp, is_port_free
-from abci_app.process import send_group_signal, spawn
+from abci_app.process import spawn
 from abci_app.rpc import CometRpc
 from abci_app.supervisor import child_environment, read_tail
+from bench.children import wait_or_kill
 from bench.errors import LoadLost, YardstickFailed
 from localnet.keys import derive_key
 from localnet.ports import allocate_ports, choose_base_port
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
@@ -175,8 +176,4 @@ def _stop(nodes: Sequence[KvNode]) -> None:
         if node.process.poll() is None:
             os.kill(node.process.pid, signal.SIGTERM)
     for node in nodes:
-        try:
-            node.process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            send_group_signal(node.process.pid, signal.SIGKILL)
-            node.process.wait()
+        wait_or_kill(node.process, STOP_S)

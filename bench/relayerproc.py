@@ -12,7 +12,7 @@ import psutil
 
 from abci_app.process import spawn
 from abci_app.supervisor import child_environment
-from bench.demorun import end_child
+from bench.children import end_child
 from bench.sampled_relayer import BUSY, LOOKS, WAIT
 from bench.usage import MIB
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,8 +18,9 @@ from typing import TYPE_CHECKING, Final
 from abci_app.closing import Closing
 from abci_app.framing import FrameBuffer, encode_varint
 from abci_app.probe import accepts_unix
-from abci_app.process import send_group_signal, spawn
+from abci_app.process import spawn
 from abci_app.supervisor import child_environment, read_tail
+from bench.children import end_child
 from bench.errors import NetworkStalled, WrongVerdict
 from bench.figures import Aim, Figure, Line, Relation, summarise
 from bench.repeat import Case, time_in_turn
@@ -115,9 +115,4 @@ def _running_server(log: Path) -> Iterator[Path]:
                 time.sleep(POLL_S)
             yield path
         finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(START_S)
-            except subprocess.TimeoutExpired:
-                send_group_signal(process.pid, signal.SIGKILL)
-                process.wait()
+            end_child(process, signal.SIGTERM, START_S)

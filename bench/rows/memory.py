@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from abci_app.process import spawn
 from abci_app.supervisor import child_environment
-from bench.demorun import end_child
+from bench.children import end_child
 from bench.figures import Aim, Line, Relation, summarise
 from bench.networks import build_network
 from bench.usage import MIB, measure_usage

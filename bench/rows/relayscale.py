@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from abci_app.process import spawn
 from abci_app.supervisor import child_environment, read_tail
-from bench.demorun import end_child
+from bench.children import end_child
 from bench.errors import NetworkStalled
 from bench.figures import Aim, Line, Relation, summarise
 from bench.usage import measure_usage

@@ -14,7 +14,7 @@ from abci_app.bound import bound_command
 from abci_app.errors import EndpointUnreachable
 from abci_app.process import send_group_signal
 from abci_app.supervisor import child_environment, read_tail
-from bench.demorun import end_child
+from bench.children import end_child
 from bench.errors import RelayerEnded
 from bench.soak.schedule import PlannedKill, Victim
 from bench.usage import MIB
