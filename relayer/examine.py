@@ -150,6 +150,13 @@ def _conclude(findings: _Findings) -> tuple[Examination, ProblemsFound | None]:
     return examination, ProblemsFound(message, first)
 
 
+def examine_nodes(probes: Sequence[NodeProbe], limits: HealthConfig, now_ns: int) -> tuple[Check, ...]:
+    """Examine what the nodes of one chain said, each by itself and all among each other."""
+    findings = _Findings([], [])
+    _judge_nodes(findings, probes, limits, now_ns)
+    return tuple(findings.checks)
+
+
 def _answers(probe: NodeProbe) -> bool:
     return _is_right_chain(probe) is None
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from relayer.events import RelayEvent
     from relayer.evidence import Evidence
     from relayer.keyring import KeyRing
-    from relayer.metrics import RelayMetrics
+    from relayer.metrics import ForkOutcome, RelayMetrics
     from relayer.nodes import ChainNodes, Node
     from relayer.submit import Submitter
     from relayer.types import ChainId, Link, LinkEnd
@@ -118,6 +118,8 @@ class ForkWatch:
         end = follower.end
         info = await queries.get_client(follower.nodes, end.client)
         height = info.view.height
+        if self.metrics is not None:
+            self.metrics.set_client(end, info.view.status)
         if info.view.status is not ClientStatus.ACTIVE or self._compared.get(end) == height:
             return
         revision = info.state.revision
@@ -174,7 +176,7 @@ class ForkWatch:
             return  # the lane finds out when it submits something
         await self.put(ClientSeen(end, info.view))
 
-    def _count(self, outcome: str) -> None:
+    def _count(self, outcome: ForkOutcome) -> None:
         if self.metrics is not None:
             self.metrics.count_misbehaviour(self.chain.chain_id, outcome)
 

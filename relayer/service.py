@@ -115,7 +115,7 @@ async def relay(config: RelayerConfig, *, retry_refused: bool = False) -> None:
         driver = Driver(config, journal, hub, shards, keys, retry_refused=retry_refused, listeners=(trail,))
         beside: list[Coroutine[None, None, None]] = []
         if config.http is not None:
-            driver.metrics = RelayMetrics()
+            driver.metrics = RelayMetrics((hub.chain_id, *shards))
             stack.enter_context(RelayServer(config.http, config.journal, driver.metrics.registry))
             beside.append(Sampler(config, hub, shards, keys, driver.metrics).run())
         LOG.info("relayer started", hub=hub.chain_id, shards=sorted(shards), process=os.getpid())

@@ -74,6 +74,11 @@ def blocked(metrics: RelayMetrics, chain: str, client: str) -> float:
     return metrics.registry.get_sample_value("gradchain_relayer_blocked", labels) or 0.0
 
 
+def active(metrics: RelayMetrics, chain: str, client: str) -> float | None:
+    labels = {"chain": chain, "client": client}
+    return metrics.registry.get_sample_value("gradchain_relayer_client_active", labels)
+
+
 def test_a_forked_shard_is_frozen_on_the_hub(pair: Pair, fork: PlayedNode) -> None:
     metrics = RelayMetrics()
     config = pair.with_shard_nodes(pair.shard, fork)
@@ -83,9 +88,11 @@ def test_a_forked_shard_is_frozen_on_the_hub(pair: Pair, fork: PlayedNode) -> No
             await until(lambda: is_frozen(pair.hub, HUB_CLIENT), "the client to be frozen", task)
             await until(lambda: count(metrics, "shard-1", "frozen"), "the count", task)
             await until(lambda: blocked(metrics, "hub-1", HUB_CLIENT), "the lane to be blocked", task)
+            await until(lambda: active(metrics, "hub-1", HUB_CLIENT) == 0.0, "the look at the client", task)
 
     asyncio.run(run())
     assert count(metrics, "shard-1", "frozen") == 1
+    assert active(metrics, "shard-1", SHARD_CLIENT) == 1.0
     assert not is_frozen(pair.shard, SHARD_CLIENT)
 
 
