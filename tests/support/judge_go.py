@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from abci_app.closing import Closing
+from tests.support.answers import Answer
 from tests.support.build_go import build_judge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from google.protobuf.message import Message
 
@@ -70,28 +71,10 @@ def _to_base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-class _Answer:
-    """A JSON value of an answer."""
+class _Opinion(Answer):
+    """An answer that is a judgement, or holds some."""
 
-    __slots__ = ("_value",)
-
-    def __init__(self, value: object) -> None:
-        self._value = value
-
-    def __getitem__(self, name: str) -> _Answer:
-        assert isinstance(self._value, dict), f"expected an object with {name}, got {self._value!r}"
-        return _Answer(self._value[name])
-
-    def text(self) -> str:
-        assert isinstance(self._value, str), f"expected a text, got {self._value!r}"
-        return self._value
-
-    def data(self) -> bytes:
-        return b"" if self._value is None else base64.b64decode(self.text())
-
-    def items(self) -> Iterator[_Answer]:
-        assert isinstance(self._value, list), f"expected a list, got {self._value!r}"
-        return map(_Answer, self._value)
+    __slots__ = ()
 
     def judgement(self) -> Judgement:
         return Judgement(self["verdict"].text(), self["reason"].text())
@@ -112,7 +95,7 @@ class Judge(Closing):
         """End the program."""
         self._process.communicate()
 
-    def _ask(self, mode: str, case: Mapping[str, object]) -> _Answer | Judgement:
+    def _ask(self, mode: str, case: Mapping[str, object]) -> _Opinion | Judgement:
         """Return the answer, or a judgement that says how the program's libraries panicked."""
         writer, reader = self._process.stdin, self._process.stdout
         assert writer is not None
@@ -124,11 +107,11 @@ class Judge(Closing):
             raise RuntimeError(f"the judge ended at a question of mode {mode}")
         self.asked[mode] += 1
         answer = json.loads(line)
-        return Judgement(PANIC, answer["panic"]) if "panic" in answer else _Answer(answer["answer"])
+        return Judgement(PANIC, answer["panic"]) if "panic" in answer else _Opinion(answer["answer"])
 
-    def _require(self, mode: str, case: Mapping[str, object]) -> _Answer:
+    def _require(self, mode: str, case: Mapping[str, object]) -> _Opinion:
         answer = self._ask(mode, case)
-        assert isinstance(answer, _Answer), answer
+        assert isinstance(answer, _Opinion), answer
         return answer
 
     def _opine(self, mode: str, case: Mapping[str, object]) -> Judgement:
