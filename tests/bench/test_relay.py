@@ -14,7 +14,7 @@ from bench.chainaudit import ChainAudit, block_latencies
 from bench.errors import LoadLost
 from bench.packetapp import PORT, build_payload
 from bench.relayerproc import RelayerProcess
-from bench.rows.relay import check_complete
+from bench.rows.relay import check_complete, list_delays
 from bench.sampled_relayer import BUSY, LOOKS, OTHER, WAIT, Sampler, classify
 from ibc.events import PacketEventKind, emit_packet
 from tests.support.waiting import eventually
@@ -53,6 +53,10 @@ def test_the_next_block_of_the_receiver_counts_as_one() -> None:
     there.heights[PacketEventKind.RECEIVE, 1] = 9
     # Committed here at 10; there block 7 was committed at 9, block 8 at 12, block 9 at 14.
     assert block_latencies([1], here, there) == [2.0]
+
+
+def test_a_delay_is_what_a_packet_takes_beyond_the_median_alone_in_block_times() -> None:
+    assert list_delays(beside=[0.5, 1.0, 2.5], alone=[0.25, 0.5, 9.0], block_s=0.5) == [0.0, 1.0, 4.0]
 
 
 def test_messages_beyond_the_first_about_a_packet_are_redundant() -> None:
