@@ -9,24 +9,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cli.errors import Exit
-from tests.support.relayer import ended, received, running_pair
-from tests.support.relayer_cli import run, run_json, send, write_config
+from tests.support.relayer import ended, received
+from tests.support.relayer_cli import run, run_json, send
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from click.testing import Result
 
     from tests.support.relayer import Pair
-
-
-@pytest.fixture
-def pair(tmp_path: Path) -> Iterator[Pair]:
-    with running_pair(tmp_path) as running:
-        write_config(running.config)
-        yield running
 
 
 def test_clear_sees_all_open_packets_through_and_ends(pair: Pair) -> None:

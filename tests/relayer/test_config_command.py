@@ -14,22 +14,13 @@ from cli.main import root
 from relayer.config import load_config
 from tests.support.ports import free_ports
 from tests.support.relayer import running_pair
-from tests.support.relayer_cli import write_config
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from click.testing import Result
 
     from tests.support.relayer import Pair
-
-
-@pytest.fixture
-def pair(tmp_path: Path) -> Iterator[Pair]:
-    with running_pair(tmp_path) as running:
-        write_config(running.config)
-        yield running
 
 
 def invoke(*arguments: str) -> Result:

@@ -20,23 +20,15 @@ from tests.support.relayer import (
     connected,
     ended,
     received,
-    running_pair,
     running_relayer,
     until,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from abci_app.rpc_answers import Block
     from tests.support.relayer import Pair
-
-
-@pytest.fixture
-def pair(tmp_path: Path) -> Iterator[Pair]:
-    with running_pair(tmp_path) as running:
-        yield running
 
 
 def test_packets_cross_in_both_directions_and_are_acknowledged(pair: Pair) -> None:

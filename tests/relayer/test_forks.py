@@ -22,7 +22,6 @@ from tests.support.relayer import (
     SHARD_CLIENT,
     connected,
     ended,
-    running_pair,
     running_relayer,
     until,
 )
@@ -36,12 +35,6 @@ if TYPE_CHECKING:
 
 HUB = LinkEnd(ChainId("hub-1"), ClientId(HUB_CLIENT))
 FAST_S = 0.1
-
-
-@pytest.fixture
-def pair(tmp_path: Path) -> Iterator[Pair]:
-    with running_pair(tmp_path) as running:
-        yield running
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from relayer.logs import current_level, set_up_logs
 from relayer.metrics import RelayMetrics
 from tests.relayer.test_cli import start
 from tests.support.ports import free_ports
-from tests.support.relayer import ended, running_pair
+from tests.support.relayer import ended
 from tests.support.relayer_cli import run, run_json, write_config
 from tests.support.waiting import eventually
 
@@ -132,13 +132,6 @@ def test_what_is_no_log_level_changes_nothing(port: int, body: bytes) -> None:
 def test_an_address_in_use_is_an_error_with_a_cure(port: int, tmp_path: Path) -> None:
     with pytest.raises(PortTaken, match=str(port)):
         RelayServer(Endpoint("127.0.0.1", port), tmp_path / "relayer.db", RelayMetrics().registry)
-
-
-@pytest.fixture
-def pair(tmp_path: Path) -> Iterator[Pair]:
-    with running_pair(tmp_path) as running:
-        write_config(running.config)
-        yield running
 
 
 def test_a_packet_shows_each_stage_with_its_transactions_while_the_relayer_runs(pair: Pair) -> None:

@@ -19,24 +19,16 @@ from relayer.driver import Driver
 from relayer.journal import Journal
 from relayer.keyring import load_keys
 from relayer.service import connected
-from tests.support.relayer import ended, running_pair, until
+from tests.support.relayer import ended, until
 from tests.support.relayer_cli import run, run_json, write_config
 from tx.keys import format_address
 from wire.gradchain.tx.v1 import tx_pb2
 from wire.ibc.core.channel.v2 import tx_pb2 as channel_tx_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.support.relayer import Pair
-
-
-@pytest.fixture
-def pair(tmp_path: Path) -> Iterator[Pair]:
-    with running_pair(tmp_path) as running:
-        write_config(running.config)
-        yield running
 
 
 def test_keys_are_files_that_only_their_owner_reads_and_sign_for_the_chains_that_are_named(

@@ -6,25 +6,13 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import pytest
-
 from cli.errors import Exit
-from tests.support.relayer import ended, received, running_pair
+from tests.support.relayer import ended, received
 from tests.support.relayer_cli import relayer_in_thread, run, run_json, send, write_config
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from tests.support.relayer import Pair
-
-
-@pytest.fixture
-def pair(tmp_path: Path) -> Iterator[Pair]:
-    with running_pair(tmp_path) as running:
-        write_config(running.config)
-        yield running
 
 
 def test_pending_shows_every_open_packet_with_its_age(pair: Pair) -> None:

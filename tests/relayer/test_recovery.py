@@ -20,7 +20,6 @@ from tests.support.relayer import HUB_CLIENT, ended, running_pair, running_relay
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from relayer.config import RelayerConfig
@@ -29,12 +28,6 @@ if TYPE_CHECKING:
 
 SHARD = ChainId("shard-1")
 SUBSTITUTE = "07-tendermint-1"
-
-
-@pytest.fixture
-def pair(tmp_path: Path) -> Iterator[Pair]:
-    with running_pair(tmp_path) as running:
-        yield running
 
 
 def is_frozen(pair: Pair) -> bool:

@@ -16,17 +16,9 @@ from tests.support.waiting import eventually
 from tx.keys import format_address
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.support.relayer import Pair
-
-
-@pytest.fixture
-def pair(tmp_path: Path) -> Iterator[Pair]:
-    with running_pair(tmp_path) as running:
-        write_config(running.config)
-        yield running
 
 
 @pytest.mark.parametrize(
