@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import grpc
 
-from abci_app.errors import NodeUnavailable, TooManyWaiting
-from abci_app.grpc_errors import RemoteError, error_of
+from abci_app.errors import NodeUnavailable
+from abci_app.grpc_errors import CANNOT_NOW, RemoteError, error_of
 from tx.envelope import make_tx
 from wire.gradchain.hub.v1 import query_pb2_grpc as hub_grpc
 from wire.gradchain.ibc.v1 import query_pb2_grpc as ibc_grpc
@@ -90,7 +90,7 @@ class ChainConnection:
         return self._channels[address]
 
     def call(self, ask: Callable[[grpc.Channel], T]) -> T:
-        """Ask the nodes in turn until one answers; one where too many calls wait is passed over.
+        """Ask the nodes in turn until one answers; one that cannot take a transaction now is passed over.
 
         Raises:
           RemoteError: a node answered with a registered error.
@@ -106,7 +106,7 @@ class ChainConnection:
                 registered = error_of(error)
                 if registered is not None:
                     refused = RemoteError(*registered)
-                    if offset == len(self.addresses) - 1 or not refused.is_error(TooManyWaiting):
+                    if offset == len(self.addresses) - 1 or not any(map(refused.is_error, CANNOT_NOW)):
                         raise refused from error
                     reasons.setdefault(str(refused), []).append(self.addresses[index])
                     continue

@@ -6,10 +6,29 @@ from typing import Final, NoReturn
 
 import grpc
 
+from abci_app.errors import (
+    EndpointUnreachable,
+    MempoolFull,
+    NodeCatchingUp,
+    NodeUnavailable,
+    RpcRefused,
+    TooManyWaiting,
+)
 from tx.errors import AppError
 
 ERROR_KEY: Final = "gradchain-error"
 """Trailing metadata key; its value is `codespace/code`."""
+
+CANNOT_NOW: Final = (
+    EndpointUnreachable,
+    MempoolFull,
+    NodeCatchingUp,
+    NodeUnavailable,
+    RpcRefused,
+    TooManyWaiting,
+)
+"""What a node answers that cannot take a transaction now, as while its CometBFT starts: another node may, or the same one
+later."""
 
 
 class RemoteError(AppError):

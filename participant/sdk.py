@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import numpy as np
 import structlog
 
-from abci_app.errors import EndpointUnreachable, NodeUnavailable, NothingNew, TooManyWaiting
-from abci_app.grpc_errors import RemoteError
+from abci_app.errors import CommitTimeout, EndpointUnreachable, NodeUnavailable, NothingNew
+from abci_app.grpc_errors import CANNOT_NOW, RemoteError
 from aggregation.model import to_float
 from participant.errors import NotAssigned, UnverifiedData, UpdateRefused
 from participant.journal import Identity, ParticipantJournal
@@ -63,8 +63,8 @@ HUB_PATIENCE_S: Final = 300.0
 NOT_YET: Final = (("shard", 12),)
 """Registered errors that time heals: the packet that opens the round has not reached the shard yet (UnknownRound)."""
 
-TRY_AGAIN: Final = (NothingNew, TooManyWaiting)
-"""The same of a node: the update is on its way already, or too many others wait for a block."""
+TRY_AGAIN: Final = (*CANNOT_NOW, CommitTimeout, NothingNew)
+"""The same of a node: it cannot take the update now, or has it already and no block holds it yet."""
 
 ALREADY_REGISTERED: Final = ("hub", 22)
 

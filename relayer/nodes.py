@@ -20,15 +20,11 @@ from abci_app.both import finish_both
 from abci_app.errors import (
     EndpointUnreachable,
     HeightUnavailable,
-    MempoolFull,
-    NodeCatchingUp,
-    NodeUnavailable,
     RpcMalformed,
-    RpcRefused,
     StateNotKept,
     TxReplayed,
 )
-from abci_app.grpc_errors import ERROR_KEY, RemoteError
+from abci_app.grpc_errors import CANNOT_NOW, ERROR_KEY, RemoteError
 from abci_app.rpc_async import AsyncCometRpc
 from ibc.errors import ConsensusStateNotFound
 from relayer.errors import ChainMismatch, EndpointsDown, HeightsDisagree
@@ -67,10 +63,7 @@ _BEHIND: Final = frozenset(
 )
 """What a node says that is not as far as others, or keeps less."""
 
-_UNABLE: Final = frozenset(
-    (error.CODESPACE, error.CODE)
-    for error in (EndpointUnreachable, MempoolFull, NodeCatchingUp, NodeUnavailable, RpcRefused, TxReplayed)
-)
+_UNABLE: Final = frozenset((error.CODESPACE, error.CODE) for error in (*CANNOT_NOW, TxReplayed))
 """What a node says that cannot help now, although another one may."""
 
 

@@ -12,10 +12,10 @@ import grpc
 import pytest
 
 from abci_app.client import ChainConnection
-from abci_app.errors import NodeUnavailable, TooManyWaiting
+from abci_app.errors import NodeUnavailable, TooManyWaiting, TxTooLarge
 from abci_app.execution import TxResult
 from abci_app.gateway import CommittedUpdate
-from abci_app.grpc_errors import RemoteError, error_of
+from abci_app.grpc_errors import CANNOT_NOW, RemoteError, error_of
 from abci_app.grpc_server import GrpcServer
 from abci_app.node_service import NodeService
 from abci_app.outcomes import OutcomeIndex
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from abci_app.application import ChainApplication
     from abci_app.gateway import UpdateBundler
     from abci_app.state import StateReader
+    from tx.errors import AppError
     from wire.gradchain.fl.v1 import update_pb2
 
 
@@ -45,8 +46,12 @@ class SilentChain:
     outcomes: OutcomeIndex = field(default_factory=OutcomeIndex)
     waiting: WaitingRoom = field(default_factory=WaitingRoom)
     txs: list[bytes] = field(default_factory=list)
+    refusal: AppError | None = None
+    """What its CometBFT answers instead of taking a transaction."""
 
     def broadcast_tx_sync(self, tx: bytes) -> BroadcastOutcome:
+        if self.refusal is not None:
+            raise self.refusal
         self.txs.append(tx)
         return BroadcastOutcome(sha256(tx).digest())
 
@@ -147,6 +152,30 @@ def test_a_client_turns_to_the_next_node_when_too_many_wait() -> None:
         stack.callback(connection.close)
         answer = connection.node(lambda stub: stub.BroadcastTx(request, timeout=PATIENCE_S))
     assert (answer.outcome.height, full.txs) == (3, [])
+
+
+@pytest.mark.parametrize("error", CANNOT_NOW)
+def test_a_client_turns_to_the_next_node_when_one_cannot_take_a_transaction_now(
+    error: type[AppError],
+) -> None:
+    request = query_pb2.BroadcastTxRequest(tx=b"tx")
+    unable, able = SilentChain(refusal=error("a while")), SilentChain()
+    with ExitStack() as stack:
+        connection = ChainConnection([stack.enter_context(chain.served()) for chain in (unable, able)])
+        stack.callback(connection.close)
+        connection.node(lambda stub: stub.BroadcastTx(request, timeout=PATIENCE_S))
+    assert able.txs == [request.tx]
+
+
+def test_a_refusal_is_the_answer_of_the_whole_chain() -> None:
+    request = query_pb2.BroadcastTxRequest(tx=b"tx")
+    refusing, other = SilentChain(refusal=TxTooLarge("too large")), SilentChain()
+    with ExitStack() as stack:
+        connection = ChainConnection([stack.enter_context(chain.served()) for chain in (refusing, other)])
+        stack.callback(connection.close)
+        with pytest.raises(RemoteError, match="too large"):
+            connection.node(lambda stub: stub.BroadcastTx(request, timeout=PATIENCE_S))
+    assert other.txs == []
 
 
 def test_a_client_says_so_when_too_many_wait_everywhere() -> None:
