@@ -162,7 +162,7 @@ class Network(Closing):
         `state` is the directory for what must not be lost; see `Participant`.
 
         Raises:
-          RemoteError: there is no such task, or it takes nobody any more.
+          RemoteError: there is no such task, it takes nobody any more, or no node could take the registration.
           StateMismatch: the directory belongs to another key, task or chain.
           NodeUnavailable: the hub does not answer.
 

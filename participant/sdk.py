@@ -64,7 +64,7 @@ NOT_YET: Final = (("shard", 12),)
 """Registered errors that time heals: the packet that opens the round has not reached the shard yet (UnknownRound)."""
 
 TRY_AGAIN: Final = (*CANNOT_NOW, CommitTimeout, NothingNew)
-"""The same of a node: it cannot take the update now, or has it already and no block holds it yet."""
+"""The same of a node: it cannot take a transaction now, or has it already and no block holds it yet."""
 
 ALREADY_REGISTERED: Final = ("hub", 22)
 
@@ -168,19 +168,33 @@ class Participant:
         self._journal = ParticipantJournal(state, identity, self.spec.parameters)
 
     def register(self) -> None:
-        """Register for the task, unless that was done before."""
-        known = self.hub.connection.hub(
-            lambda stub: stub.ListParticipants(hub_query.ListParticipantsRequest(task=self.task))
-        )
-        if self.key.public_key in known.participants:
-            return
-        message = hub_tx.MsgRegisterParticipant(participant=self.key.public_key, task=self.task)
-        try:
-            self.hub.connection.send(self.hub.chain_id, [message], [self.key])
-        except RemoteError as error:
-            # one that was sent before a crash may have been on its way
-            if (error.CODESPACE, error.CODE) != ALREADY_REGISTERED:
-                raise
+        """Register for the task, unless that was done before; again while the hub's nodes cannot take it now.
+
+        Raises:
+          RemoteError: there is no such task, it takes nobody any more, or no node could take it for too long.
+          NodeUnavailable: the hub does not answer.
+
+        """
+        deadline = time.monotonic() + HUB_PATIENCE_S
+        while not self._is_registered():
+            message = hub_tx.MsgRegisterParticipant(participant=self.key.public_key, task=self.task)
+            try:
+                self.hub.connection.send(self.hub.chain_id, [message], [self.key])
+            except RemoteError as error:
+                # one that was sent before, or before a crash, may have been on its way
+                if (error.CODESPACE, error.CODE) == ALREADY_REGISTERED:
+                    return
+                if not any(map(error.is_error, TRY_AGAIN)) or time.monotonic() > deadline:
+                    raise
+                LOG.info("registration delayed", task=self.task, reason=str(error))
+                time.sleep(RETRY_S)
+            else:
+                return
+
+    def _is_registered(self) -> bool:
+        request = hub_query.ListParticipantsRequest(task=self.task)
+        known = self.hub.connection.hub(lambda stub: stub.ListParticipants(request))
+        return self.key.public_key in known.participants
 
     def rounds(self, *, last_round: int | None = None) -> Iterator[RoundWork]:
         """Yield each round that this participant is assigned to, once, until the task ends.

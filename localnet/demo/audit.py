@@ -13,6 +13,9 @@ from tx.codec import encode
 from wire.gradchain.hub.v1 import query_pb2 as hub_query
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from localnet.demo.children import Report
     from localnet.demo.options import DemoOptions, RoundRow
     from localnet.demo.setup import DemoChains
     from localnet.nodes import ChainHandle
@@ -181,6 +184,15 @@ def chain_checks(counts: dict[str, Counter[str]], chains: DemoChains, options: D
         Check("bodies or updates refused", "hub and shards", hub["body_rejected"] + shards["update_refused"],
               hub["body_rejected"] + shards["update_refused"] == 0),
     ]  # fmt: skip
+
+
+def check_given_up(refused: Sequence[Report]) -> Check:
+    """Check that no participant gave an update up: all of the demo are honest, and shards that are away come back."""
+    told = [
+        f"participant {report['participant']}, round {report['round']}: {report['error']}"
+        for report in refused
+    ]
+    return Check("updates given up", "participants", len(told), not told, "; ".join(told))
 
 
 def model_check(proven: ProvenModel, rows: list[RoundRow]) -> Check:

@@ -104,6 +104,8 @@ class DemoResult:
     """Seconds of each stage."""
     updates: list[dict[str, object]] = field(default_factory=list)
     """What participants reported of each update: round, bytes, seconds to train, prepare and submit it."""
+    refused: list[dict[str, object]] = field(default_factory=list)
+    """What they reported of each update that they gave up: participant, round, and the reason."""
     memory_peak_mib: dict[str, float] = field(default_factory=dict)
     """Peak resident memory of one process of each kind."""
     memory_total_mib: float = 0.0

@@ -12,6 +12,7 @@ import torch
 from localnet.demo.audit import (
     chain_checks,
     check_agreement,
+    check_given_up,
     check_relay_pay,
     check_rounds,
     check_tokens,
@@ -126,7 +127,8 @@ class Demo:
         result.timings["training_per_update"] = self._progress.mean_seconds("train_seconds")
         result.timings["preparing_per_update"] = self._progress.mean_seconds("prepare_seconds")
         result.timings["submitting_per_update"] = self._progress.mean_seconds("submit_seconds")
-        result.updates = self._progress.submissions()
+        result.updates = self._progress.reports_of("submitted")
+        result.refused = self._progress.reports_of("refused")
         result.memory_peak_mib = {kind: round(size, 1) for kind, size in sorted(watch.memory_mib.items())}
         result.memory_total_mib = round(watch.memory_total_mib, 1)
         if chaos is not None:
@@ -176,6 +178,7 @@ class Demo:
             *check_rounds(hub, chains, task, result.rows),
             *check_tokens(chains, before, result.balances_after, ended.escrow),
             check_relay_pay(chains, task, result.rows, pay, earned),
+            check_given_up(result.refused),
             *[check_agreement(chain) for chain in chains.localnet.chains.values()],
             *chain_checks(
                 {chain.name: count_events(chain) for chain in chains.localnet.chains.values()},

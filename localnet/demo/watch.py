@@ -59,10 +59,10 @@ class Progress:
         with self._lock:
             return self._submitted.get(round_number, 0)
 
-    def submissions(self) -> list[Report]:
-        """Return what was reported of every submitted update, in order."""
+    def reports_of(self, event: str) -> list[Report]:
+        """Return the reports of an event, such as `submitted` or `refused` for an update, in order."""
         with self._lock:
-            return [report for report in self.reports if report["event"] == "submitted"]
+            return [report for report in self.reports if report["event"] == event]
 
     def mean_seconds(self, name: str) -> float:
         """Return the mean of a duration over all submitted updates."""
