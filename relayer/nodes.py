@@ -172,6 +172,10 @@ class ChainNodes:
             except NodeSilent as silence:
                 reasons.append(silence.reason)
                 continue
+            except AppError as refusal:
+                # What it says while it starts, for one, is no reason to give up the others.
+                reasons.append(refusal.message)
+                continue
             try:
                 async with aclosing(node.rpc.subscribe_heights(cursor, attempts=1)) as heights:
                     async for height in heights:

@@ -13,6 +13,7 @@ from grpc import aio
 
 from abci_app.errors import EndpointUnreachable, HeightUnavailable, MempoolFull, RpcRefused, TxReplayed
 from abci_app.grpc_errors import ERROR_KEY, RemoteError
+from abci_app.rpc_async import AsyncCometRpc
 from bench.played.app import ToyChain
 from bench.played.node import PlayedNode
 from ibc.errors import ConsensusStateNotFound
@@ -358,3 +359,22 @@ def test_a_node_that_has_stopped_is_left_for_one_that_goes_on(
     finally:
         stuck.stop()
         alive.stop()
+
+
+def test_a_node_that_refuses_at_first_does_not_end_the_watch_of_its_chain(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its CometBFT may answer with an error while it starts."""
+
+    async def refuse(_: AsyncCometRpc) -> None:
+        raise RpcRefused("starting")
+
+    async def test(nodes: ChainNodes, clock: Clock) -> None:
+        for node in nodes.nodes:
+            node.is_checked = False
+        with pytest.raises(EndpointsDown, match="starting; starting; starting"):
+            async with aclosing(nodes.follow_heights(0)) as heights:
+                await anext(heights)
+
+    monkeypatch.setattr(AsyncCometRpc, "status", refuse)
+    run(test)
