@@ -19,6 +19,9 @@ from tx.errors import AppError
 ERROR_KEY: Final = "gradchain-error"
 """Trailing metadata key; its value is `codespace/code`."""
 
+_CODE_DIGITS: Final = 9
+"""More than any registered code has; the other end may send any number of them."""
+
 CANNOT_NOW: Final = (
     EndpointUnreachable,
     MempoolFull,
@@ -65,14 +68,19 @@ def abort_with(
     context.abort(status, f"{message} [{codespace}/{code}]")
 
 
+def read_code(text: str) -> tuple[str, int] | None:
+    """Return (codespace, code) of the trailing metadata's value, or None when it is none."""
+    codespace, _, code = text.partition("/")
+    return (codespace, int(code)) if code.isdecimal() and len(code) <= _CODE_DIGITS else None
+
+
 def error_of(call: grpc.RpcError) -> tuple[str, int, str] | None:
     """Return (codespace, code, message) of a failed call, or None when it carries no registered code."""
     if not isinstance(call, grpc.Call):
         return None
     for key, value in call.trailing_metadata() or ():
         text = value.decode("ascii", "replace") if isinstance(value, bytes) else value
-        codespace, _, code = text.partition("/")
-        if key == ERROR_KEY and code.isdecimal():
-            message = call.details() or ""
-            return codespace, int(code), message.removesuffix(f" [{codespace}/{code}]")
+        read = read_code(text) if key == ERROR_KEY else None
+        if read is not None:
+            return *read, (call.details() or "").removesuffix(f" [{text}]")
     return None

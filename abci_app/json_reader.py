@@ -22,6 +22,9 @@ _NANOSECONDS: Final = 1_000_000_000
 _INTEGER: Final = re.compile(r"-?[0-9]{1,20}")
 _HEXADECIMAL: Final = re.compile(r"([0-9a-fA-F]{2})*")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_HALF: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+"""The escape of half a character, of UTF-16."""
+_MAX_CODE: Final = (1 << 32) - 1
 _TIME: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?Z")
 
 
@@ -89,6 +92,13 @@ class JsonReader:
         """Return a member that is an integer, or 0 when it is missing or null."""
         return 0 if self.child(name).value is None else self.integer(name)
 
+    def code(self, name: str) -> int:
+        """Return a member that is the code of a result: 32 bits without a sign."""
+        code = self.integer(name)
+        if not 0 <= code <= _MAX_CODE:
+            raise self.child(name).explain("a code of 32 bits")
+        return code
+
     def boolean(self, name: str) -> bool:
         """Return a member that is true or false."""
         member = self.child(name)
@@ -132,6 +142,10 @@ def parse_json(data: bytes, where: str) -> JsonReader:
 
     """
     try:
-        return JsonReader(json.loads(data), where)
+        value = json.loads(data.decode())
+        if _HALF.search(data):
+            # Two halves make a character; one alone could neither be stored nor printed.
+            json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise RpcMalformed(f"{where}: expected JSON, got {data[:80]!r}") from None
+    return JsonReader(value, where)

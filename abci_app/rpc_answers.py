@@ -199,7 +199,7 @@ def parse_broadcast(result: JsonReader) -> BroadcastOutcome:
     """Read the answer of `broadcast_tx_sync`."""
     return BroadcastOutcome(
         tx_hash=result.hexadecimal("hash"),
-        code=result.integer("code"),
+        code=result.code("code"),
         codespace=result.text_or_empty("codespace"),
         log=result.text_or_empty("log"),
         data=result.hexadecimal("data"),
@@ -234,7 +234,7 @@ def parse_nothing(result: JsonReader) -> None:
 
 def _parse_executed(tx: JsonReader) -> ExecutedTx:
     return ExecutedTx(
-        code=tx.integer("code"),
+        code=tx.code("code"),
         codespace=tx.text_or_empty("codespace"),
         log=tx.text_or_empty("log"),
         data=tx.base64("data"),

@@ -24,10 +24,10 @@ from abci_app.errors import (
     StateNotKept,
     TxReplayed,
 )
-from abci_app.grpc_errors import CANNOT_NOW, ERROR_KEY, RemoteError
+from abci_app.grpc_errors import CANNOT_NOW, ERROR_KEY, RemoteError, read_code
 from abci_app.rpc_async import AsyncCometRpc
 from ibc.errors import ConsensusStateNotFound
-from relayer.errors import ChainMismatch, EndpointsDown, HeightsDisagree
+from relayer.errors import AnswerMalformed, ChainMismatch, EndpointsDown, HeightsDisagree
 from tx.errors import AppError
 from wire.gradchain.hub.v1 import query_pb2_grpc as hub_grpc
 from wire.gradchain.ibc.v1 import query_pb2_grpc as ibc_grpc
@@ -214,7 +214,7 @@ class ChainNodes:
             reason = f"{error.code().name} {error.details()}"
             self._note_silence(node, reason)
             raise NodeSilent(reason) from error
-        except (ChainMismatch, EndpointUnreachable, RpcMalformed) as error:
+        except (AnswerMalformed, ChainMismatch, EndpointUnreachable, RpcMalformed) as error:
             self._note_silence(node, error.message)
             raise NodeSilent(error.message) from error
         self._note_answer(node)
@@ -263,10 +263,9 @@ def remote_error(error: aio.AioRpcError) -> RemoteError | None:
     """Return the registered error that a call ended with, or None if it ended without one."""
     for key, value in error.trailing_metadata() or ():
         text = value.decode("ascii", "replace") if isinstance(value, bytes) else value
-        codespace, _, code = text.partition("/")
-        if key == ERROR_KEY and code.isdecimal():
-            message = (error.details() or "").removesuffix(f" [{text}]")
-            return RemoteError(codespace, int(code), message)
+        read = read_code(text) if key == ERROR_KEY else None
+        if read is not None:
+            return RemoteError(*read, (error.details() or "").removesuffix(f" [{text}]"))
     return None
 
 

@@ -12,13 +12,17 @@ from relayer.blocks import find_key
 from relayer.errors import AnswerMalformed
 from relayer.events import ListedPacket, PacketStatusSeen, PendingListed, SentPacket
 from relayer.queries import check_height
-from relayer.types import NO_HEIGHT
-from tx.codec import encode
+from relayer.types import MAX_STORED, NO_HEIGHT
+from tx.codec import decode_canonical, encode
+from tx.failures import TxError
 from wire.gradchain.ibc.v1 import query_pb2 as ibc_pb2
+from wire.ibc.core.channel.v2 import packet_pb2
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from relayer.actions import ListPending, QueryPacket
-    from relayer.nodes import ChainNodes
+    from relayer.nodes import ChainNodes, Node
     from relayer.types import Height, Link, LinkEnd
 
 PAGE: Final = 256
@@ -46,16 +50,21 @@ async def list_some_pending(
     request = ibc_pb2.ListPacketStatusesRequest(
         client_id=asked.receiver.client, sequences=[sent.key.sequence for sent in page]
     )
-    answer = await receiver.ask(lambda node: node.ibc.ListPacketStatuses(request, timeout=node.timeout_s))
-    if len(answer.statuses) != len(page):
-        raise AnswerMalformed(
-            f"expected {len(page)} statuses of {receiver.chain_id}, got {len(answer.statuses)}"
-        )
+
+    async def ask_one(node: Node) -> Sequence[ibc_pb2.GetPacketStatusResponse]:
+        statuses = (await node.ibc.ListPacketStatuses(request, timeout=node.timeout_s)).statuses
+        if len(statuses) != len(page):
+            raise AnswerMalformed(f"expected {len(page)} statuses of packets, got {len(statuses)}")
+        for status in statuses:
+            _check_acknowledgement(status)
+        return statuses
+
+    statuses = await receiver.ask(ask_one)
     return PendingListed(
         end,
         tuple(
             ListedPacket(sent, status.received, status.acknowledgement)
-            for sent, status in zip(page, answer.statuses, strict=True)
+            for sent, status in zip(page, statuses, strict=True)
         ),
         following,
     )
@@ -80,7 +89,7 @@ async def _list_page(
     if len(answer.packets) < PAGE:
         return found, 0
     following = answer.packets[-1].packet.sequence + 1
-    if following <= start:
+    if not start < following <= MAX_STORED:
         raise AnswerMalformed(f"expected packets of {end} from {start} on, got {following - 1}")
     return found, following
 
@@ -92,9 +101,23 @@ async def get_packet_status(source: ChainNodes, target: ChainNodes, asked: Query
         client_id=key.sender.client, sequence=key.sequence, least_height=asked.least_height
     )
     received = ibc_pb2.GetPacketStatusRequest(client_id=asked.receiver.client, sequence=key.sequence)
-    there = await target.ask(lambda node: node.ibc.GetPacketStatus(received, timeout=node.timeout_s))
+
+    async def ask_receiver(node: Node) -> ibc_pb2.GetPacketStatusResponse:
+        answer = await node.ibc.GetPacketStatus(received, timeout=node.timeout_s)
+        _check_acknowledgement(answer)
+        return answer
+
+    there = await target.ask(ask_receiver)
     # The sender last: a packet that ends in between is then not taken for one that is still open.
     here = await source.ask(lambda node: node.ibc.GetPacketStatus(sent, timeout=node.timeout_s))
     return PacketStatusSeen(
         key, committed=here.committed, received=there.received, acknowledgement=there.acknowledgement
     )
+
+
+def _check_acknowledgement(status: ibc_pb2.GetPacketStatusResponse) -> None:
+    """Check that an acknowledgement is one, if there is any: the journal keeps it, and proofs are made from it."""
+    try:
+        decode_canonical(packet_pb2.Acknowledgement, status.acknowledgement)
+    except TxError as error:
+        raise AnswerMalformed(f"acknowledgement: {error.message}") from error

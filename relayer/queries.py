@@ -121,16 +121,33 @@ async def get_head(nodes: ChainNodes) -> HeadSeen:
 
 async def get_height(nodes: ChainNodes, height: Height) -> HeadSeen:
     """Return what the header of a height says of the chain, unverified."""
-    return _head_of(nodes.chain_id, height, await nodes.ask(lambda node: node.rpc.header(height)))
+
+    async def ask_one(node: Node) -> HeadSeen:
+        return _head_of(nodes.chain_id, height, await node.rpc.header(height))
+
+    return await nodes.ask(ask_one)
 
 
 def _head_of(chain: ChainId, height: Height, header: Header) -> HeadSeen:
+    _check_same_height(height, header.height)
     return HeadSeen(chain, height, TimeNs(header.time_ns), header.last_block_hash)
 
 
 async def get_block_results(nodes: ChainNodes, height: Height) -> BlockResults:
     """Return what a block did."""
-    return await nodes.ask(lambda node: node.rpc.block_results(height))
+
+    async def ask_one(node: Node) -> BlockResults:
+        results = await node.rpc.block_results(height)
+        _check_same_height(height, results.height)
+        return results
+
+    return await nodes.ask(ask_one)
+
+
+def _check_same_height(asked: Height, got: int) -> None:
+    """Check that an answer is about the block that was asked for: blocks up to its height are not asked for again."""
+    if got != asked:
+        raise AnswerMalformed(f"expected an answer about height {asked}, got one about height {got}")
 
 
 async def get_light_block(nodes: ChainNodes, height: Height) -> types_pb2.LightBlock:
@@ -314,7 +331,14 @@ async def get_checkpoint(hub: ChainNodes, key: BodyKey) -> CheckpointSeen:
     request = hub_pb2.GetCheckpointRequest(
         task=key.task, round=key.round, attempt=key.attempt, shard=key.shard.chain
     )
-    answer = await hub.ask(lambda node: node.hub.GetCheckpoint(request, timeout=node.timeout_s))
+
+    async def ask_one(node: Node) -> hub_pb2.GetCheckpointResponse:
+        answer = await node.hub.GetCheckpoint(request, timeout=node.timeout_s)
+        if answer.state.status not in hub_pb2.ShardRoundStatus.values():
+            raise AnswerMalformed(f"expected a status of a shard in a round, got {answer.state.status}")
+        return answer
+
+    answer = await hub.ask(ask_one)
     status = hub_pb2.ShardRoundStatus.Name(answer.state.status).removeprefix("SHARD_ROUND_STATUS_").lower()
     if answer.state.status in _OPEN_BODY:
         need = BodyNeed.UNKNOWN

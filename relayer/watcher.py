@@ -154,11 +154,12 @@ class Watcher:
         """Go on above the blocks that the nodes have pruned."""
         try:
             status = await self.nodes.ask(lambda node: node.rpc.status())
+            earliest = queries.check_height(status.earliest_height)
         except AppError:
             return
-        if status.earliest_height > height:
-            LOG.warning("blocks skipped", chain=self.chain, first=height, last=status.earliest_height - 1)
-            self.cursor = Height(status.earliest_height - 1)
+        if earliest > height:
+            LOG.warning("blocks skipped", chain=self.chain, first=height, last=earliest - 1)
+            self.cursor = Height(earliest - 1)
             await self.put(BlocksSkipped(self.chain, self.cursor))
 
 
