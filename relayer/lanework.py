@@ -73,7 +73,12 @@ def handle_client(turn: Turn, event: ClientSeen) -> None:
     if lane is None:
         return
     lane.client_asked_ns = None
-    set_client(turn, lane, event.view)
+    if lane.blocked is None:
+        set_client(turn, lane, event.view)
+    else:
+        # It may have been recovered, which makes it forget all that it knew, a forged height far above among it.
+        lane.client = event.view
+        turn.state.dirty[lane.end] = None
     if event.view.status is ClientStatus.ACTIVE:
         lane.blocked = None
     else:

@@ -151,15 +151,17 @@ class Prover:
             block = await self._get_block(chain, Height(progress.height), clean=clean)
             progress = light.step(block, self.clock_ns())
         if isinstance(progress, Failed):
-            self._forget_blocks(chain)
+            self._forget(action.lane, chain)
             if not isinstance(progress.error, _NOBODYS_FAULT):
                 self.nodes[chain].demote(progress.error.message)
             raise progress.error
         return progress
 
-    def _forget_blocks(self, chain: ChainId) -> None:
-        """Forget the blocks of a chain, one of which does not verify."""
+    def _forget(self, end: LinkEnd, chain: ChainId) -> None:
+        """Forget the blocks of a chain, one of which does not verify, and its client, which may have been recovered."""
         self._blocks.forget(key for key in self._blocks.list_keys() if key[0] == chain)
+        self._states.forget(key for key in self._states.list_keys() if key[0] == end)
+        self._clients.pop(end, None)
 
 
 def proof_key(item: ProofRequest) -> bytes:

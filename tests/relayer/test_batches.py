@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +13,7 @@ from relayer import actions, events
 from relayer.errors import AnswerLost, BatchTooLarge, PacketForged, ProofUnusable
 from relayer.policy import failure_of
 from relayer.state import RelayOptions
-from relayer.types import Height, PacketKey, Step
+from relayer.types import ClientStatus, Height, PacketKey, Step
 from tests.support.relayer_world import HUB, SHARD, World
 from tx.envelope import MAX_MESSAGES
 
@@ -180,10 +181,6 @@ def test_a_frozen_client_blocks_until_it_is_recovered() -> None:
     world = ready_world(2)
     fail_proving(world, ClientNotActive("frozen"))
     view = world.shard.view
-    from dataclasses import replace
-
-    from relayer.types import ClientStatus
-
     world.shard.view = lambda client_id: replace(view(client_id), status=ClientStatus.FROZEN)  # type: ignore[method-assign]
     world.run(100)
     assert world.shard.received == []
@@ -271,3 +268,18 @@ def test_a_wrong_proof_of_one_packet_reaches_no_chain() -> None:
     world.shard.refused_packets[key] = ProofValueMismatch("proof")
     world.run(10)
     assert world.machine.state.packets[key].step is Step.REFUSED
+
+
+def test_a_client_that_was_recovered_at_a_lower_height_is_believed() -> None:
+    """Whoever forged a header could give it any height; the substitute starts from a true one."""
+    world = World()
+    world.run(5)
+    client = world.shard.clients[SHARD.client]
+    forged, true = Height(10**6), client.latest
+    client.heights[forged] = world.hub.times[true]
+    world.hear(events.ClientSeen(SHARD, world.shard.view(SHARD.client)))
+    world.hear(events.ClientSeen(SHARD, replace(world.shard.view(SHARD.client), status=ClientStatus.FROZEN)))
+    del client.heights[forged]
+    key = world.send_from_hub()
+    world.run_until_idle(120)
+    assert world.shard.received == [key]

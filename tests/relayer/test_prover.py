@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from ibc.errors import HeaderHashMismatch, MalformedCommit
+from ibc.errors import HeaderHashMismatch, MalformedCommit, TrustExpired
 from relayer import actions, events, open_packets, queries
 from relayer.errors import PacketForged, ProofUnusable
 from relayer.prover import Prover
@@ -231,3 +232,29 @@ def test_blocks_are_fetched_once(pair: Pair, monkeypatch: pytest.MonkeyPatch) ->
 
     asyncio.run(run())
     assert len(fetched) == 1
+
+
+def test_a_client_that_was_recovered_with_a_longer_life_is_asked_for_again(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = queries.get_client
+
+    async def get_short(nodes: ChainNodes, client_id: ClientId) -> queries.ClientInfo:
+        info = await honest(nodes, client_id)
+        trust = replace(info.state.trust, trusting_period_ns=1)
+        return replace(info, state=replace(info.state, trust=trust))
+
+    async def run() -> events.BatchProved:
+        async with connected(pair.config) as (hub, shard):
+            prover = Prover({hub.chain_id: hub, shard.chain_id: shard}, time.time_ns)
+            known = (await honest(shard, SHARD.client)).view.height
+            action = actions.ProveBatch(
+                BatchId(1), SHARD, HUB, (await queries.get_head(hub)).height, known, ()
+            )
+            monkeypatch.setattr(queries, "get_client", get_short)
+            with pytest.raises(TrustExpired):
+                await prover.prove(action)
+            monkeypatch.setattr(queries, "get_client", honest)
+            return await prover.prove(action)
+
+    assert len(asyncio.run(run()).headers) == 1
