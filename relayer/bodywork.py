@@ -138,10 +138,12 @@ def handle_checkpoint(turn: Turn, event: CheckpointSeen) -> None:
     work.asked_ns = None
     if event.need is BodyNeed.NOTHING:
         _end_body(turn, work, event.status)
-    elif event.need is BodyNeed.UNKNOWN or not event.missing:
+        return
+    missing = {index: None for index in event.missing if index < work.record.parts}
+    if event.need is BodyNeed.UNKNOWN or not missing:
         pause_body(turn, work, None)
     else:
-        work.missing = {index: None for index in event.missing if index < work.record.parts}
+        work.missing = missing
         turn.state.dirty_bodies[event.key] = None
 
 

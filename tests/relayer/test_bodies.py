@@ -192,3 +192,17 @@ def test_garbage_has_no_body() -> None:
 
 def test_the_last_part_may_be_shorter() -> None:
     assert [count_parts(n) for n in (1, BODY_PART_BYTES, BODY_PART_BYTES + 1)] == [1, 1, 2]
+
+
+def test_a_hub_that_lacks_only_parts_which_no_body_has_is_not_asked_without_pause() -> None:
+    world = World()
+    world.settle()
+    world.hub.bodies[KEY] = {7}
+    world.inbox.append(events.BodyWanted(KEY, b"r" * 32, 3))
+    for _ in range(20):
+        if world.inbox:
+            world.hear_next()
+        elif world.effects:
+            world.do_next()
+    assert not world.inbox
+    assert world.machine.state.bodies[KEY].record.attempts == 1
