@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from relayer.actions import QueryPacket
 from relayer.bodywork import want_body_of
@@ -23,8 +23,11 @@ if TYPE_CHECKING:
         SentPacket,
         WrittenAck,
     )
-    from relayer.state import Lane, Turn
+    from relayer.state import ChainState, Lane, Turn
     from relayer.types import BatchId, ChainId, Failure, PacketKey
+
+SPARE_TIMEOUTS: Final = 256
+"""Timeouts of ended packets that are kept in any case, so that they are not looked for all the time."""
 
 
 def lane_of(turn: Turn, record: PacketRecord) -> Lane:
@@ -264,8 +267,20 @@ def watch_timeout(turn: Turn, record: PacketRecord) -> None:
     chain = turn.state.chain(lane_of(turn, record).end.chain)
     if chain.head_time_ns >= record.timeout_s * NS_PER_SECOND:
         start_duty(turn, record, Duty.TIMEOUT, chain.head)
-    else:
-        heapq.heappush(chain.timeouts, (record.timeout_s, record.key))
+        return
+    heapq.heappush(chain.timeouts, (record.timeout_s, record.key))
+    if len(chain.timeouts) > 2 * len(turn.state.packets) + SPARE_TIMEOUTS:
+        _drop_ended_timeouts(turn, chain)
+
+
+def _drop_ended_timeouts(turn: Turn, chain: ChainState) -> None:
+    """Forget the timeouts of packets that have ended: theirs may be a day away, and there are hundreds a second."""
+    packets = turn.state.packets
+    chain.timeouts = sorted({entry for entry in chain.timeouts if _waits(packets.get(entry[1]))})
+
+
+def _waits(record: PacketRecord | None) -> bool:
+    return record is not None and record.duty is Duty.RECEIVE
 
 
 def handle_status(turn: Turn, event: PacketStatusSeen) -> None:

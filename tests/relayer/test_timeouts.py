@@ -95,3 +95,18 @@ def test_packets_of_the_shard_time_out_as_well() -> None:
     key = world.send_from_shard(timeout_in_s=1)
     world.run_until_idle(60)
     assert world.shard.ended == [(key, True)]
+
+
+def test_timeouts_of_packets_that_have_ended_do_not_pile_up() -> None:
+    """A timeout may be a day away, and there are hundreds of packets a second."""
+    world = World()
+    for _ in range(300):
+        world.send_from_hub()
+        world.send_from_hub()
+        world.send_from_shard()
+        world.run(1)
+    late = world.send_from_hub(timeout_in_s=1)
+    world.run_until_idle(60)
+    state = world.machine.state
+    assert all(len(chain.timeouts) < 300 for chain in state.chains.values())
+    assert (late, True) in world.hub.ended
