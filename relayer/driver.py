@@ -24,6 +24,7 @@ from relayer.filters import take_ports
 from relayer.forkwatch import PAUSE_S, ForkWatch
 from relayer.machine import RelayMachine
 from relayer.observer import Observer
+from relayer.policy import Consequence, consequence_of, failure_of
 from relayer.prover import Prover
 from relayer.submit import Submitter
 from relayer.types import NO_HEIGHT, Link, LinkEnd, TimeNs
@@ -199,12 +200,22 @@ class Driver:
         tasks.create_task(self._find_bodies(shard, link))
 
     async def _find_bodies(self, shard: ChainNodes, link: Link) -> None:
-        """Tell of the bodies that the hub waits for from a shard."""
-        try:
-            async for wanted in find_bodies(self.hub, shard, link):
-                await self._events.put(wanted)
-        except AppError as error:
-            LOG.warning("bodies could not be listed", shard=link.name, reason=str(error))
+        """Tell of the bodies that the hub waits for from a shard; try again while nodes are silent."""
+        pause_s, reason = FIRST_LINK_PAUSE_S, ""
+        while True:
+            try:
+                async for wanted in find_bodies(self.hub, shard, link):
+                    await self._events.put(wanted)
+            except AppError as error:
+                if error.message != reason:
+                    reason = error.message
+                    LOG.warning("bodies could not be listed", shard=link.name, reason=str(error))
+                if consequence_of(failure_of(error)) is not Consequence.RETRY:
+                    return
+            else:
+                return
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
 
 async def _await_some_time(finders: Sequence[asyncio.Task[None]]) -> None:

@@ -12,9 +12,12 @@ import pytest
 
 from abci_app.outcomes import OutcomeIndex
 from abci_app.rpc_async import AsyncCometRpc
+from relayer import driver
+from relayer.errors import EndpointsDown
+from relayer.events import BodyWanted
 from relayer.metrics import RelayMetrics
 from relayer.queries import look_up_tx
-from relayer.types import TimeNs, TxHash
+from relayer.types import BodyKey, TimeNs, TxHash
 from tests.support.relayer import (
     bulk_keys,
     connected,
@@ -25,9 +28,12 @@ from tests.support.relayer import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from abci_app.rpc_answers import Block
+    from relayer.nodes import ChainNodes
+    from relayer.types import Link
     from tests.support.relayer import Pair
 
 
@@ -283,4 +289,24 @@ def test_heights_are_announced_before_their_results_are_read(pair: Pair) -> None
             assert heights == list(range(2, len(heights) + 2))
             assert any(isinstance(event, HeadSeen) for event in seen)
 
+    asyncio.run(run())
+
+
+def test_bodies_are_looked_for_again_when_nodes_were_silent(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who starts without a journal knows of them from the hub alone."""
+    calls: list[str] = []
+
+    async def find(hub: ChainNodes, shard: ChainNodes, link: Link) -> AsyncIterator[BodyWanted]:
+        calls.append(link.name)
+        if len(calls) < 3:
+            raise EndpointsDown("down")
+        yield BodyWanted(BodyKey(link.shard, 1, 1, 0), b"r" * 32, 1)
+
+    async def run() -> None:
+        async with running_relayer(pair.config) as task:
+            await until(lambda: len(calls) == 3, "a third question", task)
+
+    monkeypatch.setattr(driver, "find_bodies", find)
     asyncio.run(run())
