@@ -14,12 +14,12 @@ from abci_app.both import finish_both
 from abci_app.context import VerificationCache
 from abci_app.recent import RecentMap
 from ibc.commitment import build_merkle_path, verify_chained_membership, verify_chained_non_membership
-from ibc.errors import HeaderFromFuture, IbcError, InvalidVote, TrustExpired
+from ibc.errors import BisectionTooLong, HeaderFromFuture, IbcError, InvalidVote, TrustExpired
 from ibc.keys import packet_ack_key, packet_commitment_key, packet_receipt_key
 from ibc.light import Failed, LightClient, Need, without_unverifiable_votes
 from ibc.packet import commit_acknowledgement, commit_packet
 from relayer import queries
-from relayer.errors import BatchTooLarge, PacketForged, ProofUnusable
+from relayer.errors import PacketForged, ProofUnusable
 from relayer.events import BatchProved, ItemAbsent, ItemProved, ItemUnproved
 from relayer.policy import failure_of
 from relayer.types import Duty, Height, LinkEnd, TimeNs
@@ -90,7 +90,9 @@ class Prover:
         self._remember_state(action.lane, done.state)
         headers = tuple(encode(header) for header in done.headers)
         if len(headers) >= MAX_MESSAGES:
-            raise BatchTooLarge(f"expected fewer than {MAX_MESSAGES} headers up to {action.target_height}")
+            raise BisectionTooLong(
+                f"expected fewer than {MAX_MESSAGES} headers up to {action.target_height}, got {len(headers)}"
+            )
         items = []
         for item, answer in zip(action.items, answers, strict=True):
             items.append(_judge(client, done.state, item, answer))

@@ -11,12 +11,15 @@ import pytest
 
 from ibc.errors import HeaderHashMismatch, MalformedCommit, TrustExpired
 from relayer import actions, events, open_packets, queries
+from relayer import prover as prover_module
 from relayer.errors import PacketForged, ProofUnusable
+from relayer.policy import Consequence, consequence_of, failure_of
 from relayer.prover import Prover
 from relayer.types import BatchId, ChainId, ClientId, Duty, Height, LinkEnd, PacketKey
 from tests.support.relayer import HUB_CLIENT, SHARD_CLIENT, connected, running_pair, until
 from tests.support.relayer_chain import SUCCESS
 from tx.codec import encode
+from tx.errors import AppError
 from wire.ibc.core.channel.v2 import packet_pb2
 
 if TYPE_CHECKING:
@@ -258,3 +261,12 @@ def test_a_client_that_was_recovered_with_a_longer_life_is_asked_for_again(
             return await prover.prove(action)
 
     assert len(asyncio.run(run()).headers) == 1
+
+
+def test_too_many_headers_hold_up_the_lane_and_are_no_fault_of_a_packet(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prover_module, "MAX_MESSAGES", 1)
+    with pytest.raises(AppError) as failure:
+        prove(pair)
+    assert consequence_of(failure_of(failure.value)) is Consequence.LANE
