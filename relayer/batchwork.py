@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from relayer.actions import BroadcastTx, PutTx, SignBatch, SubmitItem
 from relayer.events import ItemAbsent, ItemProved, ItemUnproved
 from relayer.lanework import block, drop_refresh
-from relayer.packetwork import ask_about, drop_batch, finish, refuse, wait_again
+from relayer.packetwork import ask_about, doubt, drop_batch, finish, refuse, wait_again
 from relayer.policy import Consequence, consequence_of
 from relayer.state import BatchStage, TrackedTx, Turn
 from relayer.types import Duty, Height, Step, TimeNs, TxRecord, TxState
@@ -59,7 +59,7 @@ def _take_proof(turn: Turn, batch: Batch, result: ItemProved | ItemAbsent | Item
             turn.put(replace(record, step=Step.PROVED, changed_ns=turn.now_ns))
         case ItemUnproved(_, failure):
             if consequence_of(failure) is Consequence.PACKET:
-                refuse(turn, record, failure)
+                doubt(turn, record, failure)
             else:
                 wait_again(turn, record, failure, pause=True)
         case ItemAbsent():

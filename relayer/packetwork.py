@@ -132,6 +132,18 @@ def refuse(turn: Turn, record: PacketRecord, failure: Failure) -> None:
     turn.put(replace(record, step=Step.REFUSED, failure=failure, attempts=record.attempts + 1))
 
 
+def doubt(turn: Turn, record: PacketRecord, failure: Failure) -> None:
+    """Go on after a node told of a packet or an acknowledgement that its chain contradicts: another one may know better.
+
+    The acknowledgement is asked for again.  The packet is refused as it is, and taken from the list if that has another.
+    """
+    if record.duty is Duty.ACKNOWLEDGE:
+        ask_about(turn, turn.put(replace(record, attempts=record.attempts + 1, failure=failure)))
+        return
+    refuse(turn, record, failure)
+    list_from(turn, turn.state.lanes[record.key.sender], record.key.sequence)
+
+
 def finish(turn: Turn, record: PacketRecord, duty: Duty) -> None:
     """Record how a packet ended."""
     detach(turn, record)
@@ -184,9 +196,16 @@ def _note_age(turn: Turn, key: PacketKey, chain: ChainId, height: Height) -> Non
 
 
 def add_listed(turn: Turn, listed: ListedPacket) -> None:
-    """Take up an open packet of the backlog.  What is known, or has ended meanwhile, stays as it is."""
+    """Take up an open packet of the backlog.  What is known, or has ended meanwhile, stays as it is.
+
+    But for a packet that was refused and has other bytes here: a node may have told of one that was never sent.
+    """
     state, key = turn.state, listed.sent.key
-    if key.sender not in state.links or key in state.packets or key in state.ended:
+    known = state.packets.get(key)
+    is_other = known is None or (
+        known.step is Step.REFUSED and known.packet_bytes != listed.sent.packet_bytes
+    )
+    if key.sender not in state.links or key in state.ended or not is_other:
         return
     state.backlog.add(key)
     record = _take_up(turn, listed.sent)
@@ -293,6 +312,8 @@ def handle_status(turn: Turn, event: PacketStatusSeen) -> None:
     elif event.received and event.acknowledgement and record.duty is not Duty.ACKNOWLEDGE:
         _go_on_received(turn, record, event.acknowledgement)
     else:
+        if record.duty is Duty.ACKNOWLEDGE and event.acknowledgement:
+            record = replace(record, acknowledgement=event.acknowledgement)
         # A first question about a packet that was only listed is no failure.
         wait_again(turn, record, None, pause=record.step is not Step.WAITING or record.attempts > 0)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from abci_app.errors import StateNotKept
 from relayer import actions, events
+from relayer.errors import PacketForged
 from relayer.machine import RelayMachine
 from relayer.policy import failure_of
 from relayer.state import RelayOptions, Restored
@@ -313,12 +314,17 @@ class World:
         items: list[events.ItemProved | events.ItemAbsent | events.ItemUnproved] = []
         for item in action.items:
             if item.duty is Duty.RECEIVE:
-                shown = state.commitments.get(item.key) == item.packet_bytes
+                found, expected = state.commitments.get(item.key), item.packet_bytes
             elif item.duty is Duty.ACKNOWLEDGE:
-                shown = state.acks.get(item.key) == item.acknowledgement
+                found, expected = state.acks.get(item.key), item.acknowledgement
             else:
-                shown = item.key not in state.receipts
-            items.append(events.ItemProved(item.key, b"proof") if shown else events.ItemAbsent(item.key))
+                found, expected = (None, b"") if item.key in state.receipts else (b"", b"")
+            if found is None:
+                items.append(events.ItemAbsent(item.key))
+            elif found == expected:
+                items.append(events.ItemProved(item.key, b"proof"))
+            else:
+                items.append(events.ItemUnproved(item.key, failure_of(PacketForged("another"))))
         needs_header = action.target_height > action.trusted_height
         headers = (str(action.target_height).encode(),) if needs_header else ()
         return events.BatchProved(action.batch, headers, origin.times[action.target_height], tuple(items))
