@@ -81,8 +81,10 @@ def _check_lanes(state: RelayState) -> None:
             _check(key in state.packets, "only known packets wait")
         live = {key for key in lane.waiting if key not in state.backlog}
         _check(live == set(lane.live), "what waits and is no backlog is live")
-        sent = sum(1 for key in state.packets if key.sender == end)
-        _check(sent == lane.open, "open packets are counted")
+        sent = [record for key, record in state.packets.items() if key.sender == end]
+        _check(len(sent) == lane.open, "open packets are counted")
+        refused = sum(record.step is Step.REFUSED for record in sent)
+        _check(refused == lane.refused, "refused packets are counted")
         for batch_id in lane.batches:
             _check(state.batches[batch_id].lane == end, "batches know their lane")
 

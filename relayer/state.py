@@ -177,7 +177,9 @@ class Lane:
     pending_next: int = 0
     """Sequence from which on they have still to be listed; 0 if nothing is left to ask for."""
     open: int = 0
-    """Packets that this end has sent and that are worked on."""
+    """Packets that this end has sent and that are not done."""
+    refused: int = 0
+    """Those of them that are refused: nothing is done for them."""
     pending_retry_ns: TimeNs = NO_TIME
     pending_attempts: int = 0
 
@@ -232,6 +234,10 @@ class Restored:
     """Those that are not done."""
 
 
+def _is_refused(record: PacketRecord | None) -> bool:
+    return record is not None and record.step is Step.REFUSED
+
+
 @dataclass(slots=True)
 class RelayState:
     """Everything that the machine knows."""
@@ -267,14 +273,16 @@ class RelayState:
 
     def keep(self, record: PacketRecord) -> None:
         """Hold a packet, for the first time or with other content."""
-        if record.key not in self.packets:
-            self.lanes[record.key.sender].open += 1
+        lane, known = self.lanes[record.key.sender], self.packets.get(record.key)
+        lane.open += known is None
+        lane.refused += _is_refused(record) - _is_refused(known)
         self.packets[record.key] = record
 
     def forget(self, key: PacketKey) -> None:
         """Drop a packet that has ended."""
-        if self.packets.pop(key, None) is not None:
-            self.lanes[key.sender].open -= 1
+        lane, known = self.lanes[key.sender], self.packets.pop(key, None)
+        lane.open -= known is not None
+        lane.refused -= _is_refused(known)
         self.backlog.discard(key)
         self.turns.pop(key, None)
         self.ended[key] = None
@@ -290,7 +298,8 @@ class RelayState:
         options = self.options
         share = max(options.least_open, options.max_open // max(1, len(self.lanes)))
         # The other half is left to packets that are new.
-        return lane.open < min(share, options.most_open // 2)
+        worked_on = lane.open - lane.refused
+        return worked_on < min(share, options.most_open // 2) and lane.open < options.most_open
 
     def destination(self, key: PacketKey) -> LinkEnd | None:
         """Return the end that receives a packet, or None while its link is not ready."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ibc.errors import CommitmentMismatch
 from relayer import actions, events
 from relayer.driver import newest_writes
 from relayer.machine import RelayMachine
 from relayer.state import RelayOptions
-from relayer.types import ClientView, Height, PacketKey, TimeNs
+from relayer.types import ClientView, Height, PacketKey, Step, TimeNs
 from tests.support.relayer_chain import START_NS, SUCCESS, TRUSTING_PERIOD_NS, make_packet
 from tests.support.relayer_world import HUB, LINK, SHARD, World
 
@@ -222,3 +223,15 @@ def test_the_last_write_of_each_thing_is_enough() -> None:
         actions.PutCursor(chain, Height(height)) for height in (1, 2) for chain in (HUB.chain, SHARD.chain)
     ]
     assert newest_writes(writes) == writes[2:]
+
+
+def test_refused_packets_take_no_room_from_those_that_wait_to_be_listed() -> None:
+    world = World(RelayOptions(max_open=4, least_open=2, most_open=4))
+    world.settle()
+    refused = [world.send_from_hub() for _ in range(2)]
+    world.shard.refused_packets.update(dict.fromkeys(refused, CommitmentMismatch("never")))
+    world.run(10)
+    assert [world.machine.state.packets[key].step for key in refused] == [Step.REFUSED] * 2
+    others = [world.send_from_hub() for _ in range(3)]
+    world.run(60)
+    assert sorted(world.shard.received) == others
