@@ -23,6 +23,7 @@ from relayer.actions import PutBody, PutCursor, PutPacket, PutTx
 from relayer.errors import JournalInUse, JournalMissing, JournalTooNew, JournalUnusable
 from relayer.journal_schema import (
     MIGRATIONS,
+    PRUNE,
     PUT_BODY,
     PUT_CURSOR,
     PUT_PACKET,
@@ -35,34 +36,25 @@ from relayer.journal_schema import (
     tx_row,
 )
 from relayer.state import Restored
-from relayer.types import ChainId, Height, TxState
+from relayer.types import ChainId, Height, Step, TxState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from relayer.actions import JournalAction
-    from relayer.types import Duty, PacketKey, PacketRecord, Step, TxRecord
+    from relayer.types import Duty, PacketKey, PacketRecord, TxRecord
 
 SCHEMA_VERSION: Final = len(MIGRATIONS)
 KEPT_DONE: Final = 10_000
 """Finished packets and transactions that stay, for people to look at."""
 
+PRUNE_EVERY: Final = 500
+"""So many more may be there before the oldest are forgotten; that takes some milliseconds."""
+
 _OPEN_PACKETS: Final = "SELECT * FROM packets WHERE step <> 'done' ORDER BY seen_ns, chain, client, sequence"
 _PENDING_TXS: Final = "SELECT * FROM txs WHERE state = 'pending' ORDER BY made_ns"
 _OPEN_BODIES: Final = "SELECT * FROM bodies WHERE done = 0 ORDER BY seen_ns"
-_PRUNE_PACKETS: Final = (
-    "DELETE FROM packets WHERE step = 'done' AND changed_ns < "
-    "(SELECT changed_ns FROM packets WHERE step = 'done' ORDER BY changed_ns DESC LIMIT 1 OFFSET ?)"
-)
-_PRUNE_TXS: Final = (
-    "DELETE FROM txs WHERE state <> 'pending' AND made_ns < "
-    "(SELECT made_ns FROM txs WHERE state <> 'pending' ORDER BY made_ns DESC LIMIT 1 OFFSET ?)"
-)
-_PRUNE_BODIES: Final = (
-    "DELETE FROM bodies WHERE done = 1 AND changed_ns < "
-    "(SELECT changed_ns FROM bodies WHERE done = 1 ORDER BY changed_ns DESC LIMIT 1 OFFSET ?)"
-)
 
 
 @contextmanager
@@ -96,7 +88,8 @@ class Journal(Closing):
                 self._connection = _connect(path)
                 self._is_synced = True
                 _migrate(path, self._connection)
-                self._prune()
+                with _transaction(self._connection):
+                    self._prune()
         except BaseException:
             os.close(self._lock)
             raise
@@ -137,6 +130,9 @@ class Journal(Closing):
                 with _begun(self._connection):
                     for action in actions:
                         _write(self._connection, action)
+                    self._finished += sum(map(_is_finished, actions))
+                    if self._finished >= PRUNE_EVERY:
+                        self._prune()
         except BaseException:
             self._busy.release()
             raise
@@ -166,10 +162,10 @@ class Journal(Closing):
             return read_unfinished(self._connection)
 
     def _prune(self) -> None:
-        """Forget the oldest of what is finished."""
-        with _transaction(self._connection):
-            for statement in (_PRUNE_PACKETS, _PRUNE_TXS, _PRUNE_BODIES):
-                self._connection.execute(statement, (KEPT_DONE,))
+        """Forget the oldest of what is finished, within a transaction."""
+        self._finished = 0
+        for statement in PRUNE:
+            self._connection.execute(statement, (KEPT_DONE,))
 
 
 def _take_lock(path: Path) -> int:
@@ -233,6 +229,19 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
 def _must_be_synced(action: JournalAction) -> bool:
     """Tell whether a write must be on disk before what follows from it is done: a transaction that will be sent."""
     return isinstance(action, PutTx) and action.record.state is TxState.PENDING
+
+
+def _is_finished(action: JournalAction) -> bool:
+    """Tell whether a write says that something has come to its end."""
+    match action:
+        case PutPacket(record):
+            return record.step is Step.DONE
+        case PutTx(record):
+            return record.state is not TxState.PENDING
+        case PutBody(record):
+            return record.done
+        case _:
+            return False
 
 
 def _write(connection: sqlite3.Connection, action: JournalAction) -> None:

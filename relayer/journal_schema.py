@@ -106,6 +106,23 @@ PUT_TX: Final = "INSERT OR REPLACE INTO txs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?
 PUT_BODY: Final = "INSERT OR REPLACE INTO bodies VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
+PRUNE: Final = (
+    (
+        "DELETE FROM packets WHERE step = 'done' AND changed_ns < "
+        "(SELECT changed_ns FROM packets WHERE step = 'done' ORDER BY changed_ns DESC LIMIT 1 OFFSET ?)"
+    ),
+    (
+        "DELETE FROM txs WHERE state <> 'pending' AND made_ns < "
+        "(SELECT made_ns FROM txs WHERE state <> 'pending' ORDER BY made_ns DESC LIMIT 1 OFFSET ?)"
+    ),
+    (
+        "DELETE FROM bodies WHERE done = 1 AND changed_ns < "
+        "(SELECT changed_ns FROM bodies WHERE done = 1 ORDER BY changed_ns DESC LIMIT 1 OFFSET ?)"
+    ),
+)
+"""Each forgets what is finished of one kind but for the newest ones, about as many as the number that it is given."""
+
+
 def _failure_columns(failure: Failure | None) -> tuple[str, int, str]:
     return ("", 0, "") if failure is None else (failure.codespace, failure.code, failure.message)
 

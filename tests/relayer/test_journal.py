@@ -163,6 +163,23 @@ def test_the_oldest_of_what_is_done_is_forgotten(path: Path, monkeypatch: pytest
     assert sequences == [21, 24, 27, 30, 60]
 
 
+def test_what_is_done_is_forgotten_while_the_journal_is_open(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relayer runs for months, at hundreds of packets a second."""
+    monkeypatch.setattr(journal_module, "KEPT_DONE", 3)
+    monkeypatch.setattr(journal_module, "PRUNE_EVERY", 5)
+    with Journal(path) as journal:
+        for turn in range(1, 31):
+            journal.apply([PutPacket(replace(make_packet_record(turn, 0), step=Step.DONE))])
+        journal.apply([PutPacket(make_packet_record(40, 0))])
+        reader = JournalReader(path)
+        sequences = [packet.key.sequence for packet in reader.packets()]
+        reader.close()
+    assert sequences[-4:] == [84, 87, 90, 120]
+    assert len(sequences) < 10
+
+
 def test_a_turn_is_written_as_a_whole_or_not_at_all(path: Path) -> None:
     too_large = PutPacket(replace(make_packet_record(1, 0), timeout_s=1 << 70))
     with Journal(path) as journal:
