@@ -33,6 +33,8 @@ T = TypeVar("T")
 LOG = structlog.get_logger(__name__)
 
 BLOCKS_AHEAD: Final = 16
+MOST_BEHIND: Final = 1_000
+"""Blocks that are read after an outage, a few seconds' worth; of more than these, the open packets are listed."""
 FIRST_PAUSE_S: Final = 0.05
 LONGEST_PAUSE_S: Final = 5.0
 STALL_S: Final = 15.0
@@ -50,9 +52,14 @@ class Watcher:
     cursor: Height
     """All blocks up to here were read; 0 at the very first start."""
     head: Height = NO_HEIGHT
+    """The newest height that was told of."""
+    _newest: Height = NO_HEIGHT
+    """The newest height that is known."""
     _fetches: asyncio.Queue[tuple[Height, asyncio.Task[BlockResults]]] = field(
         default_factory=lambda: asyncio.Queue(BLOCKS_AHEAD)
     )
+    _head_news: asyncio.Event = field(default_factory=asyncio.Event)
+    _block_news: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def chain(self) -> ChainId:
@@ -70,22 +77,21 @@ class Watcher:
         if until is not None:
             await until()
         if not self.cursor:
-            # What was sent before is found by listing the pending packets.
-            self.cursor = head.height
-            await self.put(BlocksSkipped(self.chain, head.height))
+            await self._skip_to(head.height)
+        self._newest = self.head
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._follow())
+            tasks.create_task(self._announce_heads())
             tasks.create_task(self._fetch_blocks(tasks))
             tasks.create_task(self._read_blocks())
 
-    async def _fetch_blocks(self, tasks: asyncio.TaskGroup) -> None:
-        """Start to fetch each new block."""
-        async with aclosing(self._heights(self.cursor)) as heights:
+    async def _follow(self) -> None:
+        """Learn of each new block."""
+        async with aclosing(self._heights(self.head)) as heights:
             async for height in heights:
-                if height > self.head:
-                    self.head = height
-                    tasks.create_task(self._announce(height))
-                task = tasks.create_task(self._fetch_results(height))
-                await self._fetches.put((height, task))
+                self._newest = height
+                self._head_news.set()
+                self._block_news.set()
 
     async def _heights(self, cursor: Height) -> AsyncGenerator[Height, None]:
         """Yield every height above the cursor, whatever happens to the nodes."""
@@ -116,16 +122,42 @@ class Watcher:
         if newest > cursor + STALL_BLOCKS:
             self.nodes.demote(f"it stopped at height {cursor}, others are at {newest}")
 
-    async def _announce(self, height: Height) -> None:
-        """Tell of a new head as soon as its time is known; what waits for it need not wait for the block's results."""
-        await self._put_head(await retry(lambda: queries.get_height(self.nodes, height)))
+    async def _announce_heads(self) -> None:
+        """Tell of a new head as soon as its time is known; what waits for it need not wait for the blocks below.
+
+        Of many that come together, as after an outage, the last one is enough.
+        """
+        while True:
+            await self._head_news.wait()
+            self._head_news.clear()
+            while self.head < self._newest:
+                await self._put_head(await retry(lambda: queries.get_height(self.nodes, self._next_head())))
+
+    def _next_head(self) -> Height:
+        return Height(self.head + 1) if self._newest - self.head <= BLOCKS_AHEAD else self._newest
 
     async def _put_head(self, head: HeadSeen) -> None:
-        self.head = max(self.head, head.height)
+        self.head = head.height
         await self.put(head)
 
     async def _fetch_results(self, height: Height) -> BlockResults:
         return await retry(lambda: queries.get_block_results(self.nodes, height))
+
+    async def _fetch_blocks(self, tasks: asyncio.TaskGroup) -> None:
+        """Start to fetch each block above the cursor, a few ahead of what is read."""
+        following = self.cursor
+        while True:
+            following = max(following, self.cursor)
+            if self.head - following > MOST_BEHIND:
+                # Not to the newest one, whose header no node has shown yet.
+                await self._skip_to(self.head)
+            elif following < self._newest:
+                following = Height(following + 1)
+                task = tasks.create_task(self._fetch_results(following))
+                await self._fetches.put((following, task))
+            else:
+                self._block_news.clear()
+                await self._block_news.wait()
 
     async def _read_blocks(self) -> None:
         """Report the fetched blocks in order."""
@@ -134,7 +166,8 @@ class Watcher:
             results = await self._await_results(height, task)
             if results is not None and height > self.cursor:
                 await self.put(read_block(self.chain, results, self.links))
-                self.cursor = height
+                # It may have been set to a higher one meanwhile.
+                self.cursor = max(self.cursor, height)
 
     async def _await_results(self, height: Height, task: asyncio.Task[BlockResults]) -> BlockResults | None:
         """Return a block's results, or None if no node keeps them any more."""
@@ -158,9 +191,14 @@ class Watcher:
         except AppError:
             return
         if earliest > height:
-            LOG.warning("blocks skipped", chain=self.chain, first=height, last=earliest - 1)
-            self.cursor = Height(earliest - 1)
-            await self.put(BlocksSkipped(self.chain, self.cursor))
+            await self._skip_to(Height(earliest - 1))
+
+    async def _skip_to(self, height: Height) -> None:
+        """Go on above a height; what was sent up to there is found by listing the pending packets."""
+        if self.cursor:
+            LOG.warning("blocks skipped", chain=self.chain, first=self.cursor + 1, last=height)
+        self.cursor = height
+        await self.put(BlocksSkipped(self.chain, height))
 
 
 async def retry(question: Callable[[], Awaitable[T]]) -> T:

@@ -14,8 +14,6 @@ from grpc import aio
 from abci_app.errors import EndpointUnreachable, HeightUnavailable, MempoolFull, RpcRefused, TxReplayed
 from abci_app.grpc_errors import ERROR_KEY, RemoteError
 from abci_app.rpc_async import AsyncCometRpc
-from bench.played.app import ToyChain
-from bench.played.node import PlayedNode
 from ibc.errors import ConsensusStateNotFound
 from relayer.config import NodeAddress
 from relayer.errors import EndpointsDown, HeightsDisagree
@@ -321,44 +319,6 @@ def test_a_chain_without_a_node_that_answers_is_down(tmp_path: Path) -> None:
         await nodes.close()
 
     asyncio.run(test())
-
-
-def test_a_node_that_has_stopped_is_left_for_one_that_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from relayer import watcher
-    from relayer.events import BlockSeen
-    from relayer.types import Height
-
-    monkeypatch.setattr(watcher, "STALL_S", 0.5)
-    stuck = PlayedNode("hub-1", ToyChain("hub"), tmp_path / "stuck").start()
-    alive = PlayedNode("hub-1", ToyChain("hub"), tmp_path / "alive").start()
-    try:
-
-        async def test() -> None:
-            await until(lambda: stuck.height > 2, "some blocks")
-            stuck.is_paused = True
-            nodes = connect(ChainId("hub-1"), "hub", [stuck.address, alive.address], 5.0)
-            seen: list[object] = []
-
-            async def put(event: object) -> None:
-                seen.append(event)
-
-            task = asyncio.create_task(watcher.Watcher(nodes, {}, put, Height(1)).run())
-            target = stuck.height + 5
-            await until(
-                lambda: any(isinstance(event, BlockSeen) and event.height >= target for event in seen),
-                "blocks above those of the node that has stopped",
-                task,
-            )
-            task.cancel()
-            await asyncio.wait([task])
-            await nodes.close()
-
-        asyncio.run(test())
-    finally:
-        stuck.stop()
-        alive.stop()
 
 
 def test_a_node_that_refuses_at_first_does_not_end_the_watch_of_its_chain(
