@@ -70,6 +70,7 @@ _LOCAL: Final[Mapping[type[AppError], Exit]] = {
     relayer.JournalInUse: Exit.ENVIRONMENT,
     relayer.JournalUnusable: Exit.ENVIRONMENT,
     relayer.JournalTooNew: Exit.ENVIRONMENT,
+    relayer.JournalTooOld: Exit.ENVIRONMENT,
     relayer.JournalMissing: Exit.ENVIRONMENT,
 }
 """What was found out in this process, where that differs from the rest of its codespace."""

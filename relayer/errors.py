@@ -283,3 +283,10 @@ class ClientAstray(RelayError):
         "Compare `trusted_height` and `trusted_hash` with a source that you trust. If they are right, relay nothing over "
         "this client: `docs/operations.md` says under Forks how it is frozen and recovered."
     )
+
+
+class JournalTooOld(RelayError):
+    """The journal was written by an older version of the relayer, and this one has not been started on it yet."""
+
+    CODE = 66
+    CURE = "Start the relayer of this version (`gradchain relayer start`): it brings the journal up to date."

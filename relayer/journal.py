@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from abci_app.closing import Closing
 from relayer.actions import PutBody, PutCursor, PutPacket, PutTx
-from relayer.errors import JournalInUse, JournalMissing, JournalTooNew, JournalUnusable
+from relayer.errors import JournalInUse, JournalMissing, JournalTooNew, JournalTooOld, JournalUnusable
 from relayer.journal_schema import (
+    COUNT_PACKETS,
+    COUNT_TXS,
     MIGRATIONS,
     PRUNE,
     PUT_BODY,
@@ -279,7 +281,7 @@ class JournalReader:
 
         Raises:
           JournalMissing: there is none.
-          JournalTooNew: a newer version wrote it.
+          JournalTooNew, JournalTooOld: another version wrote it.
           JournalUnusable: it cannot be read.
 
         """
@@ -290,9 +292,11 @@ class JournalReader:
             self._connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
             self._connection.row_factory = sqlite3.Row
             version = _check_version(path, self._connection)
-        if not version:
+        if version < SCHEMA_VERSION:
             self._connection.close()
-            raise JournalMissing(f"expected a journal at {path}, got one in the making")
+            if not version:
+                raise JournalMissing(f"expected a journal at {path}, got one in the making")
+            raise JournalTooOld(f"expected {path} in version {SCHEMA_VERSION}, got {version}")
 
     def close(self) -> None:
         """Close it."""
@@ -371,27 +375,23 @@ class JournalReader:
             )
 
     def count_packets(self) -> dict[tuple[str, str, str], int]:
-        """Return how many packets of each chain have each duty and step.
+        """Return how many packets of each chain have, or had when they were forgotten, each duty and step.
 
         Raises:
           JournalUnusable: it cannot be read.
 
         """
-        query = "SELECT chain, duty, step, count(*) AS n FROM packets GROUP BY chain, duty, step"
         with _as_unusable(self.path):
-            return {
-                (row["chain"], row["duty"], row["step"]): row["n"] for row in self._connection.execute(query)
-            }
+            rows = self._connection.execute(COUNT_PACKETS)
+            return {(row["chain"], row["duty"], row["step"]): row["n"] for row in rows}
 
     def count_txs(self) -> dict[tuple[str, TxState], int]:
-        """Return how many transactions to each chain have each state.
+        """Return how many transactions to each chain have, or had when they were forgotten, each state.
 
         Raises:
           JournalUnusable: it cannot be read.
 
         """
-        query = "SELECT chain, state, count(*) AS n FROM txs GROUP BY chain, state"
         with _as_unusable(self.path):
-            return {
-                (row["chain"], TxState(row["state"])): row["n"] for row in self._connection.execute(query)
-            }
+            rows = self._connection.execute(COUNT_TXS)
+            return {(row["chain"], TxState(row["state"])): row["n"] for row in rows}

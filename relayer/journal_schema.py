@@ -95,6 +95,21 @@ MIGRATIONS: Final = (
         PRIMARY KEY (chain, client, task, round, attempt)
     ) STRICT;
     """,
+    """
+    CREATE TABLE forgotten_packets (
+        chain TEXT NOT NULL,
+        duty TEXT NOT NULL,
+        n INTEGER NOT NULL,
+        PRIMARY KEY (chain, duty)
+    ) STRICT;
+    CREATE TABLE forgotten_txs (
+        chain TEXT NOT NULL,
+        state TEXT NOT NULL,
+        n INTEGER NOT NULL,
+        PRIMARY KEY (chain, state)
+    ) STRICT;
+    CREATE INDEX finished_txs ON txs (made_ns) WHERE state <> 'pending';
+    """,
 )
 """SQL that leads from each version to the next."""
 
@@ -106,21 +121,42 @@ PUT_TX: Final = "INSERT OR REPLACE INTO txs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?
 PUT_BODY: Final = "INSERT OR REPLACE INTO bodies VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
-PRUNE: Final = (
-    (
-        "DELETE FROM packets WHERE step = 'done' AND changed_ns < "
-        "(SELECT changed_ns FROM packets WHERE step = 'done' ORDER BY changed_ns DESC LIMIT 1 OFFSET ?)"
-    ),
-    (
-        "DELETE FROM txs WHERE state <> 'pending' AND made_ns < "
-        "(SELECT made_ns FROM txs WHERE state <> 'pending' ORDER BY made_ns DESC LIMIT 1 OFFSET ?)"
-    ),
-    (
-        "DELETE FROM bodies WHERE done = 1 AND changed_ns < "
-        "(SELECT changed_ns FROM bodies WHERE done = 1 ORDER BY changed_ns DESC LIMIT 1 OFFSET ?)"
-    ),
+_OLD_PACKETS: Final = (
+    "FROM packets WHERE step = 'done' AND changed_ns < "
+    "(SELECT changed_ns FROM packets WHERE step = 'done' ORDER BY changed_ns DESC LIMIT 1 OFFSET ?)"
 )
-"""Each forgets what is finished of one kind but for the newest ones, about as many as the number that it is given."""
+_OLD_TXS: Final = (
+    "FROM txs WHERE state <> 'pending' AND made_ns < "
+    "(SELECT made_ns FROM txs WHERE state <> 'pending' ORDER BY made_ns DESC LIMIT 1 OFFSET ?)"
+)
+_OLD_BODIES: Final = (
+    "FROM bodies WHERE done = 1 AND changed_ns < "
+    "(SELECT changed_ns FROM bodies WHERE done = 1 ORDER BY changed_ns DESC LIMIT 1 OFFSET ?)"
+)
+_ADD: Final = "ON CONFLICT DO UPDATE SET n = n + excluded.n"
+
+PRUNE: Final = (
+    f"INSERT INTO forgotten_packets SELECT chain, duty, count(*) {_OLD_PACKETS} GROUP BY chain, duty {_ADD}",
+    f"DELETE {_OLD_PACKETS}",
+    f"INSERT INTO forgotten_txs SELECT chain, state, count(*) {_OLD_TXS} GROUP BY chain, state {_ADD}",
+    f"DELETE {_OLD_TXS}",
+    f"DELETE {_OLD_BODIES}",
+)
+"""Forget what is finished but for the newest ones of each kind, about as many as the number that each is given.
+
+Packets and transactions stay counted: what people ask for is how many there have been.
+"""
+
+COUNT_PACKETS: Final = (
+    "SELECT chain, duty, step, sum(n) AS n FROM ("
+    "SELECT chain, duty, step, count(*) AS n FROM packets GROUP BY chain, duty, step "
+    "UNION ALL SELECT chain, duty, 'done', n FROM forgotten_packets) GROUP BY chain, duty, step"
+)
+COUNT_TXS: Final = (
+    "SELECT chain, state, sum(n) AS n FROM ("
+    "SELECT chain, state, count(*) AS n FROM txs GROUP BY chain, state "
+    "UNION ALL SELECT chain, state, n FROM forgotten_txs) GROUP BY chain, state"
+)
 
 
 def _failure_columns(failure: Failure | None) -> tuple[str, int, str]:

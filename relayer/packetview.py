@@ -63,7 +63,7 @@ def find_packet(journal: Path, key: PacketKey, now_ns: int) -> PacketView:
 
     Raises:
       PacketUnknown: nothing.
-      JournalMissing, JournalUnusable, JournalTooNew: the journal cannot be read.
+      JournalMissing, JournalUnusable, JournalTooNew, JournalTooOld: the journal cannot be read.
 
     """
     reader = JournalReader(journal)
@@ -95,7 +95,7 @@ def list_packets(journal: Path, stage: str, limit: int, now_ns: int) -> tuple[Pa
     """Return the packets that are not done, the oldest first; those of a stage, if one is named.
 
     Raises:
-      JournalMissing, JournalUnusable, JournalTooNew: the journal cannot be read.
+      JournalMissing, JournalUnusable, JournalTooNew, JournalTooOld: the journal cannot be read.
 
     """
     reader = JournalReader(journal)

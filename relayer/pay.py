@@ -43,7 +43,7 @@ class AccountPay:
 
 @dataclass(frozen=True, slots=True)
 class ChainTxs:
-    """What was sent to one chain, as far as the journal still knows."""
+    """What was sent to one chain since the journal was made."""
 
     chain_id: str
     fees: int

@@ -163,7 +163,7 @@ async def report_status(config: RelayerConfig) -> StatusReport:
     """Return the state of all links.
 
     Raises:
-      JournalUnusable, JournalTooNew: the journal cannot be read.
+      JournalUnusable, JournalTooNew, JournalTooOld: the journal cannot be read.
 
     """
     with open_reader(config) as journal:
@@ -176,7 +176,7 @@ def open_reader(config: RelayerConfig) -> Iterator[JournalReader | None]:
     """Yield the journal for reading, or None if the relayer was never started: the chains can be asked all the same.
 
     Raises:
-      JournalUnusable, JournalTooNew: it cannot be read.
+      JournalUnusable, JournalTooNew, JournalTooOld: it cannot be read.
 
     """
     try:

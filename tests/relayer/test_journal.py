@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from relayer import journal as journal_module
 from relayer.actions import PutBody, PutCursor, PutPacket, PutTx
 from relayer.driver import Driver
-from relayer.errors import JournalInUse, JournalMissing, JournalTooNew, JournalUnusable
+from relayer.errors import JournalInUse, JournalMissing, JournalTooNew, JournalTooOld, JournalUnusable
 from relayer.journal import SCHEMA_VERSION, Journal, JournalReader
+from relayer.journal_schema import MIGRATIONS, PUT_PACKET, packet_row
 from relayer.state import Restored
 from relayer.types import (
     BodyKey,
@@ -178,6 +179,46 @@ def test_what_is_done_is_forgotten_while_the_journal_is_open(
         reader.close()
     assert sequences[-4:] == [84, 87, 90, 120]
     assert len(sequences) < 10
+
+
+def test_what_is_forgotten_stays_counted(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_module, "KEPT_DONE", 2)
+    for first in (1, 11):
+        with Journal(path) as journal:
+            for turn in range(first, first + 10):
+                *_, signed = make_turn(turn)
+                assert isinstance(signed, PutTx)
+                state = TxState.FAILED if turn % 5 == 0 else TxState.INCLUDED
+                journal.apply([PutTx(replace(signed.record, state=state))])
+                journal.apply([PutPacket(replace(make_packet_record(turn, 0), step=Step.DONE))])
+    with Journal(path) as journal:
+        journal.apply([PutPacket(make_packet_record(30, 0))])
+    reader = JournalReader(path)
+    kept = len(reader.packets()), len(reader.txs())
+    counts = reader.count_packets(), reader.count_txs()
+    reader.close()
+    assert kept == (4, 3)
+    assert counts == (
+        {("hub-1", "receive", "done"): 20, ("hub-1", "receive", "submitted"): 1},
+        {("hub-1", TxState.INCLUDED): 16, ("hub-1", TxState.FAILED): 4},
+    )
+
+
+def test_a_journal_of_the_first_version_is_brought_up_to_date(path: Path) -> None:
+    record = make_packet_record(1, 0)
+    connection = sqlite3.connect(path)
+    connection.executescript(MIGRATIONS[0])
+    connection.execute("PRAGMA user_version = 1")
+    connection.execute(PUT_PACKET, packet_row(record))
+    connection.commit()
+    connection.close()
+    with pytest.raises(JournalTooOld, match="in version 2, got 1"):
+        JournalReader(path)
+    with Journal(path) as journal:
+        assert journal.restore().packets == (record,)
+    reader = JournalReader(path)
+    assert reader.count_packets() == {("hub-1", "receive", "submitted"): 1}
+    reader.close()
 
 
 def test_a_turn_is_written_as_a_whole_or_not_at_all(path: Path) -> None:
