@@ -18,7 +18,7 @@ from relayer.actions import PutPacket
 from relayer.driver import Driver
 from relayer.errors import ClearUnfinished
 from relayer.events import BodyWanted
-from relayer.filters import keep_packets
+from relayer.filters import keep_packets, takes_packet
 from relayer.journal import Journal
 from relayer.pending import list_open
 from relayer.types import Step
@@ -67,6 +67,8 @@ class _Watch:
 
     wanted: dict[PacketKey, PacketRecord | None]
     done: asyncio.Event = field(default_factory=asyncio.Event)
+    state: RelayState | None = None
+    """What the driver's machine knew at its last turn."""
 
     def admit(self, event: RelayEvent) -> RelayEvent | None:
         """Return what concerns the wanted packets."""
@@ -74,12 +76,20 @@ class _Watch:
             return None  # those of the wanted packets follow from their acknowledgements
         return keep_packets(event, lambda packet: packet.key in self.wanted)
 
+    def find_reason(self, record: PacketRecord) -> str:
+        """Return why a packet has not ended, as far as it is known."""
+        if record.failure is not None or record.step is Step.DONE:
+            return "" if record.failure is None else str(record.failure)
+        blocked = None if self.state is None else self.state.lane_of(record).blocked
+        return "" if blocked is None else str(blocked)
+
     def note(self, decided: Iterable[RelayAction], state: RelayState, now_ns: TimeNs) -> None:
         """Take note of what moved."""
         del now_ns
         for action in decided:
             if isinstance(action, PutPacket) and action.record.key in self.wanted:
                 self.wanted[action.record.key] = action.record
+        self.state = state
         if not state.bodies and all(record is not None and _rests(record) for record in self.wanted.values()):
             self.done.set()
 
@@ -98,6 +108,8 @@ async def clear(
 ) -> tuple[ClearReport, ClearUnfinished | None]:
     """See the open packets of some shards through; return what became of them, and an error if some are left.
 
+    What the configuration's filter leaves out is left to other relayers.
+
     Raises:
       LinkMissing: a shard has no link.
       AppError: the chains cannot be asked.
@@ -106,7 +118,11 @@ async def clear(
     watch = _Watch({})
     for _, ends in await finish_all(list_open(hub, shard) for shard in shards.values()):
         for _, packets in ends:
-            watch.wanted.update((sent.key, None) for sent in packets if is_wanted(sent.key))
+            watch.wanted.update(
+                (sent.key, None)
+                for sent in packets
+                if is_wanted(sent.key) and takes_packet(sent.packet_bytes, config.filter)
+            )
     if watch.wanted:
         await _run(config, hub, shards, keys, watch, timeout_s)
     report = _report(watch)
@@ -148,18 +164,18 @@ async def _run(
 
 def _report(watch: _Watch) -> ClearReport:
     packets = tuple(
-        _describe(key, record) for key, record in sorted(watch.wanted.items(), key=lambda item: item[0])
+        _describe(key, record, "" if record is None else watch.find_reason(record))
+        for key, record in sorted(watch.wanted.items(), key=lambda item: item[0])
     )
     return ClearReport(len(packets), sum(packet.ended for packet in packets), packets)
 
 
-def _describe(key: PacketKey, record: PacketRecord | None) -> ClearedPacket:
-    failure = None if record is None else record.failure
+def _describe(key: PacketKey, record: PacketRecord | None, reason: str) -> ClearedPacket:
     return ClearedPacket(
         chain=key.sender.chain,
         client=key.sender.client,
         sequence=key.sequence,
         outcome=OPEN if record is None else record.stage,
         ended=record is not None and record.step is Step.DONE,
-        reason="" if failure is None else str(failure),
+        reason=reason,
     )

@@ -97,7 +97,7 @@ async def _report_pending(config: RelayerConfig, limit: int) -> tuple[PendingRep
 
     with open_reader(config) as journal:
         async with connected(config) as (hub, found):
-            return await report_pending(hub, found, journal, limit, time.time_ns())
+            return await report_pending(hub, found, journal, limit, time.time_ns(), config.filter)
 
 
 @click.command(name="packet")

@@ -209,7 +209,8 @@ def _list_waiting(machine: RelayMachine, planned: set[PacketKey]) -> tuple[Waiti
     for key, record in sorted(state.packets.items()):
         if key in planned:
             continue
-        reason = "" if record.failure is None else str(record.failure)
+        failure = record.failure or state.lane_of(record).blocked
+        reason = "" if failure is None else str(failure)
         if not reason:
             pause_s = max(0, record.not_before_ns - time.time_ns()) / NS_PER_SECOND
             reason = f"tried again in {pause_s:.1f} s" if pause_s else _REASONS.get(record.step, "")

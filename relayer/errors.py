@@ -232,7 +232,7 @@ class ClearUnfinished(RelayError):
     """Packets that were to be cleared are still open."""
 
     CODE = 50
-    CURE = "Run `gradchain relayer clear` again with a longer `--timeout`; `relayer pending` says what each waits for."
+    CURE = "Mend the reason that is shown with a packet; where there is none, clear again with a longer `--timeout`."
 
 
 class LinkMissing(RelayError):

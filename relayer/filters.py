@@ -28,7 +28,7 @@ def take_ports(event: RelayEvent, chosen: FilterConfig) -> RelayEvent | None:
     if isinstance(event, BodyWanted):
         # Bodies belong to checkpoints, which are packets of the shard's port.
         return event if chosen.takes_port(SHARD_PORT) else None
-    return keep_packets(event, lambda packet: _takes_packet(packet.packet_bytes, chosen))
+    return keep_packets(event, lambda packet: takes_packet(packet.packet_bytes, chosen))
 
 
 def keep_packets(event: RelayEvent, keeps: Callable[[SentPacket | WrittenAck], bool]) -> RelayEvent:
@@ -44,6 +44,7 @@ def _keep(packets: tuple[T, ...], keeps: Callable[[SentPacket | WrittenAck], boo
     return tuple(packet for packet in packets if keeps(packet))
 
 
-def _takes_packet(packet_bytes: bytes, chosen: FilterConfig) -> bool:
+def takes_packet(packet_bytes: bytes, chosen: FilterConfig) -> bool:
+    """Tell whether a packet is carried, by the ports of its payloads."""
     packet = packet_pb2.Packet.FromString(packet_bytes)
     return all(chosen.takes_port(payload.source_port) for payload in packet.payloads)

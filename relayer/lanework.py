@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 
 from ibc.relay_rules import REFRESH_ADVANCE_DIVISOR
 from relayer.actions import LaneBlocked, LaneFreed, ListPending, ProofRequest, ProveBatch, QueryClient
-from relayer.errors import ClientUnusable
 from relayer.packetwork import add_listed, drop_batch, list_from
-from relayer.policy import failure_of
+from relayer.policy import find_client_failure
 from relayer.sharing import is_turn
 from relayer.state import Batch, BatchStage, Lane, Turn
 from relayer.types import BatchId, ClientStatus, Duty, Height, TimeNs
@@ -97,10 +96,9 @@ def handle_client_unknown(turn: Turn, event: ClientUnknown) -> None:
 
 def check_active(turn: Turn, lane: Lane) -> None:
     """Hold a lane back while its client is expired or frozen."""
-    status = lane.client.status
-    if status is not ClientStatus.ACTIVE:
-        text = f"expected an active client {lane.end}, got one that is {status.value}"
-        block(turn, lane, failure_of(ClientUnusable(text)))
+    failure = find_client_failure(lane.end, lane.client.status)
+    if failure is not None:
+        block(turn, lane, failure)
 
 
 def block(turn: Turn, lane: Lane, failure: Failure) -> None:

@@ -32,10 +32,7 @@ SPARE_TIMEOUTS: Final = 256
 
 def lane_of(turn: Turn, record: PacketRecord) -> Lane:
     """Return the lane in which the packet's present duty is done."""
-    state = turn.state
-    sender = record.key.sender
-    end = state.links[sender].opposite(sender) if record.duty is Duty.RECEIVE else sender
-    return state.lanes[end]
+    return turn.state.lane_of(record)
 
 
 def detach(turn: Turn, record: PacketRecord) -> None:

@@ -9,20 +9,25 @@ from typing import TYPE_CHECKING, Final
 from abci_app.both import finish_all
 from relayer import open_packets, queries
 from relayer.discovery import find_link
-from relayer.types import NS_PER_SECOND, Height
+from relayer.filters import takes_packet
+from relayer.policy import find_client_failure
+from relayer.types import NS_PER_SECOND, Duty, Height
 from tx.errors import AppError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from relayer.events import SentPacket
+    from relayer.config import FilterConfig
+    from relayer.events import LinkReady, SentPacket
     from relayer.journal import JournalReader
     from relayer.nodes import ChainNodes
-    from relayer.types import ChainId, Link, LinkEnd, PacketKey, PacketRecord, TimeNs
+    from relayer.types import ChainId, LinkEnd, PacketKey, PacketRecord, TimeNs
 
 HEADERS_AT_ONCE: Final = 16
 UNSEEN: Final = "unseen"
 """Stage of a packet that the journal does not know."""
+FILTERED: Final = "left out by [filter] of the configuration"
+"""Reason of a packet that this relayer does not carry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +48,7 @@ class PendingPacket:
     """Until it can no longer be received; negative when it must be timed out."""
     attempts: int
     reason: str
-    """Why it still waits, as far as our relayer knows."""
+    """Why it still waits, as far as it is known; empty where nothing is in its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +71,19 @@ class PendingReport:
 
 async def list_open(
     hub: ChainNodes, shard: ChainNodes
-) -> tuple[Link, list[tuple[LinkEnd, tuple[SentPacket, ...]]]]:
-    """Return the link of a shard, and the open packets of both ends.
+) -> tuple[LinkReady, list[tuple[LinkEnd, tuple[SentPacket, ...]]]]:
+    """Return the link of a shard with its clients, and the open packets of both ends.
 
     Raises:
       LinkMissing: there is no link.
       AppError: the chains cannot be asked.
 
     """
-    link = (await find_link(hub, shard)).link
+    ready = await find_link(hub, shard)
+    link = ready.link
     nodes = {hub.chain_id: hub, shard.chain_id: shard}
     found = await finish_all(open_packets.list_pending(nodes[end.chain], end, link) for end in link.ends)
-    return link, list(zip(link.ends, found, strict=True))
+    return ready, list(zip(link.ends, found, strict=True))
 
 
 async def report_pending(
@@ -86,10 +92,14 @@ async def report_pending(
     journal: JournalReader | None,
     limit: int,
     now_ns: int,
+    chosen: FilterConfig,
 ) -> tuple[PendingReport, AppError | None]:
-    """Return the oldest open packets of all links, and the first error if a link could not be asked."""
+    """Return the oldest open packets of all links, and the first error if a link could not be asked.
+
+    Packets that the filter `chosen` leaves out are open as well, and are shown with that as their reason.
+    """
     results = await asyncio.gather(
-        *(_report_link(hub, shard, journal, limit, now_ns) for shard in shards.values()),
+        *(_report_link(hub, shard, journal, limit, now_ns, chosen) for shard in shards.values()),
         return_exceptions=True,
     )
     total, packets, unknown = 0, list[PendingPacket](), list[UnknownLink]()
@@ -108,9 +118,14 @@ async def report_pending(
 
 
 async def _report_link(
-    hub: ChainNodes, shard: ChainNodes, journal: JournalReader | None, limit: int, now_ns: int
+    hub: ChainNodes,
+    shard: ChainNodes,
+    journal: JournalReader | None,
+    limit: int,
+    now_ns: int,
+    chosen: FilterConfig,
 ) -> tuple[int, list[PendingPacket]]:
-    _, ends = await list_open(hub, shard)
+    ready, ends = await list_open(hub, shard)
     nodes = {hub.chain_id: hub, shard.chain_id: shard}
     found: list[PendingPacket] = []
     for end, packets in ends:
@@ -119,7 +134,8 @@ async def _report_link(
         times = await _read_times(nodes[end.chain], oldest)
         for sent in oldest:
             record = None if journal is None else journal.find_packet(sent.key)
-            found.append(_describe(shard.chain_id, sent, times[sent.height], record, now_ns))
+            reason = _find_reason(ready, sent, record, now_ns, chosen)
+            found.append(_describe(shard.chain_id, sent, times[sent.height], record, now_ns, reason))
     return sum(len(packets) for _, packets in ends), found
 
 
@@ -138,8 +154,32 @@ async def _read_times(chain: ChainNodes, packets: Sequence[SentPacket]) -> dict[
     return dict(zip(heights, await asyncio.gather(*map(read, heights)), strict=True))
 
 
+def _find_reason(
+    ready: LinkReady, sent: SentPacket, record: PacketRecord | None, now_ns: int, chosen: FilterConfig
+) -> str:
+    """Return why a packet waits: its own failure, the filter, or a client that takes nothing."""
+    if record is not None and record.failure is not None:
+        return str(record.failure)
+    if not takes_packet(sent.packet_bytes, chosen):
+        return FILTERED
+    if record is None:
+        is_delivered_next = now_ns < sent.timeout_s * NS_PER_SECOND
+    else:
+        is_delivered_next = record.duty is Duty.RECEIVE
+    sender = sent.key.sender
+    end = ready.link.opposite(sender) if is_delivered_next else sender
+    view = ready.hub_client if end == ready.link.hub else ready.shard_client
+    failure = find_client_failure(end, view.status)
+    return "" if failure is None else str(failure)
+
+
 def _describe(
-    shard: str, sent: SentPacket, time_ns: TimeNs | None, record: PacketRecord | None, now_ns: int
+    shard: str,
+    sent: SentPacket,
+    time_ns: TimeNs | None,
+    record: PacketRecord | None,
+    now_ns: int,
+    reason: str,
 ) -> PendingPacket:
     since_ns = time_ns if time_ns is not None else None if record is None else record.seen_ns
     key: PacketKey = sent.key
@@ -152,5 +192,5 @@ def _describe(
         age_s=-1 if since_ns is None else max(0, (now_ns - since_ns) // NS_PER_SECOND),
         timeout_in_s=sent.timeout_s - now_ns // NS_PER_SECOND,
         attempts=0 if record is None else record.attempts,
-        reason="" if record is None or record.failure is None else str(record.failure),
+        reason=reason,
     )

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Final
 from abci_app import errors as node
 from ibc import errors as ibc
 from relayer import errors as own
-from relayer.types import Failure
+from relayer.types import ClientStatus, Failure
 from tx import failures as tx
 
 if TYPE_CHECKING:
+    from relayer.types import LinkEnd
     from tx.errors import AppError
 
 
@@ -126,3 +127,10 @@ def consequence_of(failure: Failure) -> Consequence:
 def failure_of(error: AppError) -> Failure:
     """Return an error as a value."""
     return Failure(error.CODESPACE, error.CODE, error.message)
+
+
+def find_client_failure(end: LinkEnd, status: ClientStatus) -> Failure | None:
+    """Return why a light client takes no packets; None if it does."""
+    if status is ClientStatus.ACTIVE:
+        return None
+    return failure_of(own.ClientUnusable(f"expected an active client {end}, got one that is {status.value}"))

@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from relayer.actions import PutPacket
-from relayer.types import NO_HEIGHT, NO_TIME, ChainId, Height, LinkEnd, PacketKey, Step, TimeNs
+from relayer.types import NO_HEIGHT, NO_TIME, ChainId, Duty, Height, LinkEnd, PacketKey, Step, TimeNs
 
 if TYPE_CHECKING:
     from relayer.actions import RelayAction
@@ -300,6 +300,12 @@ class RelayState:
         # The other half is left to packets that are new.
         worked_on = lane.open - lane.refused
         return worked_on < min(share, options.most_open // 2) and lane.open < options.most_open
+
+    def lane_of(self, record: PacketRecord) -> Lane:
+        """Return the lane in which a packet's present duty is done."""
+        sender = record.key.sender
+        end = self.links[sender].opposite(sender) if record.duty is Duty.RECEIVE else sender
+        return self.lanes[end]
 
     def destination(self, key: PacketKey) -> LinkEnd | None:
         """Return the end that receives a packet, or None while its link is not ready."""
