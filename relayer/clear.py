@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from abci_app.both import finish_all
 from relayer.actions import PutPacket
 from relayer.driver import Driver
+from relayer.each_link import ask_links
 from relayer.errors import ClearUnfinished
 from relayer.events import BodyWanted
 from relayer.filters import keep_packets, takes_packet
@@ -28,11 +28,13 @@ if TYPE_CHECKING:
 
     from relayer.actions import RelayAction
     from relayer.config import RelayerConfig
+    from relayer.each_link import UnknownLink
     from relayer.events import RelayEvent
     from relayer.keyring import KeyRing
     from relayer.nodes import ChainNodes
     from relayer.state import RelayState
     from relayer.types import ChainId, PacketKey, PacketRecord, TimeNs
+    from tx.errors import AppError
 
 OPEN: Final = "open"
 
@@ -59,6 +61,8 @@ class ClearReport:
     found: int
     cleared: int
     packets: tuple[ClearedPacket, ...]
+    unknown: tuple[UnknownLink, ...]
+    """Links that could not be asked for their open packets."""
 
 
 @dataclass(slots=True)
@@ -105,18 +109,15 @@ async def clear(
     keys: KeyRing,
     is_wanted: Callable[[PacketKey], bool],
     timeout_s: float,
-) -> tuple[ClearReport, ClearUnfinished | None]:
+) -> tuple[ClearReport, AppError | None]:
     """See the open packets of some shards through; return what became of them, and an error if some are left.
 
-    What the configuration's filter leaves out is left to other relayers.
-
-    Raises:
-      LinkMissing: a shard has no link.
-      AppError: the chains cannot be asked.
-
+    What the configuration's filter leaves out is left to other relayers.  A link that cannot be asked about is
+    reported, with its error, and does not keep others from being cleared.
     """
     watch = _Watch({})
-    for _, ends in await finish_all(list_open(hub, shard) for shard in shards.values()):
+    found, unknown, problem = await ask_links(list_open, hub, shards)
+    for _, ends in found.values():
         for _, packets in ends:
             watch.wanted.update(
                 (sent.key, None)
@@ -124,11 +125,11 @@ async def clear(
                 if is_wanted(sent.key) and takes_packet(sent.packet_bytes, config.filter)
             )
     if watch.wanted:
-        await _run(config, hub, shards, keys, watch, timeout_s)
-    report = _report(watch)
+        await _run(config, hub, {shard: shards[shard] for shard in found}, keys, watch, timeout_s)
+    report = _report(watch, unknown)
     left = report.found - report.cleared
-    if not left:
-        return report, None
+    if not left or problem is not None:
+        return report, problem
     refused = sum(1 for record in watch.wanted.values() if record is not None and record.step is Step.REFUSED)
     text = f"expected {report.found} packets to end, got {left} left, {refused} of them refused"
     return report, ClearUnfinished(text)
@@ -162,12 +163,12 @@ async def _run(
             raise results[0]
 
 
-def _report(watch: _Watch) -> ClearReport:
+def _report(watch: _Watch, unknown: tuple[UnknownLink, ...]) -> ClearReport:
     packets = tuple(
         _describe(key, record, "" if record is None else watch.find_reason(record))
         for key, record in sorted(watch.wanted.items(), key=lambda item: item[0])
     )
-    return ClearReport(len(packets), sum(packet.ended for packet in packets), packets)
+    return ClearReport(len(packets), sum(packet.ended for packet in packets), packets, unknown)
 
 
 def _describe(key: PacketKey, record: PacketRecord | None, reason: str) -> ClearedPacket:

@@ -36,16 +36,20 @@ def link_command(*, config_path: Path, as_json: bool) -> None:
     """Create what is missing of the links: clients, counterparties, registrations.
 
     It needs the keys of the chains' authorities, and may be run again at any time. Clients that exist are compared
-    with the trusted headers of the configuration.
+    with the trusted headers of the configuration. A shard that cannot be linked does not keep others from it.
     """
-    from relayer.service import link_chains  # noqa: PLC0415
+    from relayer.service import link_each  # noqa: PLC0415
 
-    linked = asyncio.run(link_chains(load_quietly(config_path)))
+    report, problem = asyncio.run(link_each(load_quietly(config_path)))
     if as_json:
-        click.echo(json.dumps({"links": [dataclasses.asdict(shard) for shard in linked]}, indent=2))
-        return
-    for shard in linked:
-        _print_link(shard)
+        print_json(report)
+    else:
+        for shard in report.links:
+            _print_link(shard)
+        for link in report.failed:
+            click.echo(f"{link.shard}: not linked: {link.error}")
+    if problem is not None:
+        raise problem
 
 
 @relayer_group.command(name="recover")

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from relayer.clear import ClearReport
     from relayer.config import RelayerConfig
     from relayer.dryrun import Plan
-    from relayer.errors import ClearUnfinished
     from relayer.packetview import MoveView
     from relayer.pending import PendingReport
     from relayer.types import PacketKey
@@ -202,7 +201,7 @@ def clear_command(
 
 async def _clear(
     config: RelayerConfig, is_wanted: Callable[[PacketKey], bool], timeout_s: float
-) -> tuple[ClearReport, ClearUnfinished | None]:
+) -> tuple[ClearReport, AppError | None]:
     from relayer.clear import clear  # noqa: PLC0415
     from relayer.keyring import load_keys  # noqa: PLC0415
     from relayer.service import connected  # noqa: PLC0415
@@ -221,10 +220,16 @@ def dry_run_command(*, config_path: Path, shards: Sequence[str], as_json: bool) 
 
     Headers and proofs are fetched and verified, transactions are built and signed, and then dropped.
     """
-    plan = asyncio.run(_rehearse(choose_shards(load_quietly(config_path), shards)))
+    plan, problem = asyncio.run(_rehearse(choose_shards(load_quietly(config_path), shards)))
     if as_json:
         print_json(plan)
-        return
+    else:
+        _print_plan(plan)
+    if problem is not None:
+        raise problem
+
+
+def _print_plan(plan: Plan) -> None:
     for tx in plan.txs:
         click.echo(f"to {tx.chain}, {tx.client}: {tx.headers} headers, {tx.size_bytes} bytes")
         click.echo("  " + ", ".join(f"{packet.duty} {packet.sequence}" for packet in tx.packets))
@@ -236,7 +241,7 @@ def dry_run_command(*, config_path: Path, shards: Sequence[str], as_json: bool) 
     click.echo(f"{len(plan.txs)} transactions with {packets} packets; nothing was sent")
 
 
-async def _rehearse(config: RelayerConfig) -> Plan:
+async def _rehearse(config: RelayerConfig) -> tuple[Plan, AppError | None]:
     from relayer.dryrun import rehearse  # noqa: PLC0415
     from relayer.keyring import load_keys  # noqa: PLC0415
     from relayer.service import connected, open_reader  # noqa: PLC0415

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, get_args
 from abci_app.both import finish_all
 from relayer import actions, queries
 from relayer.discovery import find_link
+from relayer.each_link import ask_links
 from relayer.effects import Effects
 from relayer.events import BlocksSkipped, Tick
 from relayer.filters import take_ports
@@ -26,11 +27,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from relayer.config import RelayerConfig
+    from relayer.each_link import UnknownLink
     from relayer.events import RelayEvent
     from relayer.journal import JournalReader
     from relayer.keyring import KeyRing
     from relayer.nodes import ChainNodes
     from relayer.types import BatchId, ChainId, Link, LinkEnd, PacketKey
+    from tx.errors import AppError
 
 MANY: Final = 1_000_000
 """Nothing is under way here, so nothing has to wait for it."""
@@ -91,6 +94,8 @@ class Plan:
     txs: tuple[PlannedTx, ...]
     bodies: tuple[PlannedParts, ...]
     waiting: tuple[WaitingPacket, ...]
+    unknown: tuple[UnknownLink, ...]
+    """Links that could not be asked about."""
 
 
 @dataclass(slots=True)
@@ -155,15 +160,15 @@ async def rehearse(
     shards: Mapping[ChainId, ChainNodes],
     keys: KeyRing,
     journal: JournalReader | None,
-) -> Plan:
-    """Return what would be relayed now.
+) -> tuple[Plan, AppError | None]:
+    """Return what would be relayed now, and the first error if a link could not be asked about.
 
     Raises:
-      LinkMissing: a shard has no link.
-      AppError: the chains cannot be asked.
+      AppError: the hub, or a shard whose link is known, cannot be asked.
 
     """
-    nodes = {hub.chain_id: hub, **shards}
+    found, unknown, problem = await ask_links(find_link, hub, shards)
+    nodes = {hub.chain_id: hub, **{shard: shards[shard] for shard in found}}
     links: dict[LinkEnd, Link] = {}
     restored = Restored() if journal is None else journal.unfinished()
     machine = RelayMachine(replace(config.options, max_in_flight=0, max_part_groups=0), restored)
@@ -178,11 +183,10 @@ async def rehearse(
         max_tx_bytes=config.max_tx_bytes,
     )
     rehearsal = _Rehearsal(machine, effects, config)
-    found = await finish_all(find_link(hub, shard) for shard in shards.values())
     heads = await finish_all(queries.get_head(chain) for chain in nodes.values())
     for head in heads:
         rehearsal.hear(head)
-    for ready in found:
+    for ready in found.values():
         links.update(dict.fromkeys(ready.link.ends, ready.link))
         rehearsal.hear(ready)
     for head in heads:
@@ -199,7 +203,8 @@ async def rehearse(
             task.cancel()
         await asyncio.gather(*rehearsal.tasks, return_exceptions=True)
     txs = sorted(rehearsal.txs, key=lambda tx: (tx.chain, tx.packets[0].sequence if tx.packets else 0))
-    return Plan(tuple(txs), tuple(rehearsal.bodies), _list_waiting(machine, rehearsal.planned))
+    waiting = _list_waiting(machine, rehearsal.planned)
+    return Plan(tuple(txs), tuple(rehearsal.bodies), waiting, unknown), problem
 
 
 def _list_waiting(machine: RelayMachine, planned: set[PacketKey]) -> tuple[WaitingPacket, ...]:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from relayer.config import ClientConfig, TrustedHeader
+    from relayer.each_link import UnknownLink
     from relayer.nodes import ChainNodes
     from relayer.queries import ClientInfo
     from relayer.submit import Submitter
@@ -56,6 +57,14 @@ class LinkedShard:
     """What was done, in order; nothing if the link was complete."""
     notes: tuple[str, ...]
     """What could not be compared with a trusted header, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkReport:
+    """What became of the links to all shards."""
+
+    links: tuple[LinkedShard, ...]
+    failed: tuple[UnknownLink, ...]
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from abci_app.both import finish_all
 from relayer import open_packets, queries
 from relayer.discovery import find_link
+from relayer.each_link import ask_links
 from relayer.filters import takes_packet
 from relayer.policy import find_client_failure
 from relayer.types import NS_PER_SECOND, Duty, Height
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from relayer.config import FilterConfig
+    from relayer.each_link import UnknownLink
     from relayer.events import LinkReady, SentPacket
     from relayer.journal import JournalReader
     from relayer.nodes import ChainNodes
@@ -49,14 +51,6 @@ class PendingPacket:
     attempts: int
     reason: str
     """Why it still waits, as far as it is known; empty where nothing is in its way."""
-
-
-@dataclass(frozen=True, slots=True)
-class UnknownLink:
-    """A link that could not be asked about."""
-
-    shard: str
-    error: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,23 +92,14 @@ async def report_pending(
 
     Packets that the filter `chosen` leaves out are open as well, and are shown with that as their reason.
     """
-    results = await asyncio.gather(
-        *(_report_link(hub, shard, journal, limit, now_ns, chosen) for shard in shards.values()),
-        return_exceptions=True,
-    )
-    total, packets, unknown = 0, list[PendingPacket](), list[UnknownLink]()
-    first: AppError | None = None
-    for shard, result in zip(shards, results, strict=True):
-        if isinstance(result, AppError):
-            unknown.append(UnknownLink(shard, str(result)))
-            first = first or result
-        elif isinstance(result, BaseException):
-            raise result
-        else:
-            total += result[0]
-            packets += result[1]
+
+    async def ask(hub: ChainNodes, shard: ChainNodes) -> tuple[int, list[PendingPacket]]:
+        return await _report_link(hub, shard, journal, limit, now_ns, chosen)
+
+    found, unknown, problem = await ask_links(ask, hub, shards)
+    packets = [packet for _, some in found.values() for packet in some]
     packets.sort(key=lambda packet: -packet.age_s)
-    return PendingReport(total, tuple(packets[:limit]), tuple(unknown)), first
+    return PendingReport(sum(total for total, _ in found.values()), tuple(packets[:limit]), unknown), problem
 
 
 async def _report_link(

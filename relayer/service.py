@@ -13,11 +13,12 @@ import structlog
 
 from abci_app.keyfile import load_key
 from relayer.driver import Driver
+from relayer.each_link import ask_links
 from relayer.errors import JournalMissing, ShardUnknown
 from relayer.http_server import RelayServer
 from relayer.journal import Journal, JournalReader
 from relayer.keyring import load_keys
-from relayer.link import LinkedShard, Linker
+from relayer.link import LinkedShard, Linker, LinkReport
 from relayer.metrics import RelayMetrics
 from relayer.nodes import connect
 from relayer.recovery import Recoverer
@@ -62,16 +63,27 @@ async def link_chains(config: RelayerConfig) -> tuple[LinkedShard, ...]:
       AppError: a key is missing, a chain cannot be asked, or what exists cannot become a link.
 
     """
+    report, problem = await link_each(config)
+    if problem is not None:
+        raise problem
+    return report.links
+
+
+async def link_each(config: RelayerConfig) -> tuple[LinkReport, AppError | None]:
+    """Set up the links to all shards as far as they can be, and return the first error if one cannot.
+
+    Raises:
+      AppError: a key cannot be read.
+
+    """
     async with connected(config) as (hub, shards):
         linker = _make_linker(config, hub)
-        results = await asyncio.gather(
-            *(linker.link(shard) for shard in shards.values()), return_exceptions=True
-        )
-    for result in results:
-        # What could be linked is linked by now; the first thing that went wrong is what to look at.
-        if isinstance(result, BaseException):
-            raise result
-    return tuple(result for result in results if isinstance(result, LinkedShard))
+
+        async def link(_hub: ChainNodes, shard: ChainNodes) -> LinkedShard:
+            return await linker.link(shard)
+
+        linked, failed, problem = await ask_links(link, hub, shards)
+    return LinkReport(tuple(linked.values()), failed), problem
 
 
 async def recover_clients(config: RelayerConfig, shard_id: ChainId) -> LinkedShard:

@@ -26,7 +26,7 @@ def test_clear_sees_all_open_packets_through_and_ends(pair: Pair) -> None:
     assert {packet["outcome"] for packet in report["packets"]} == {"acknowledged"}
     assert ended(pair.hub) == ["acknowledged"] * 3
     assert ended(pair.shard) == ["acknowledged"] * 2
-    assert run_json(pair, "clear") == {"found": 0, "cleared": 0, "packets": []}
+    assert run_json(pair, "clear") == {"found": 0, "cleared": 0, "packets": [], "unknown": []}
     assert not pair.config.journal.exists()
 
 

@@ -71,4 +71,4 @@ def test_dry_run_goes_on_where_the_journal_stands(pair: Pair) -> None:
         send(pair, from_hub=2)
         eventually(lambda: ended(pair.hub) == ["acknowledged"] * 2, "acknowledgements")
     plan = run_json(pair, "dry-run")
-    assert plan == {"txs": [], "bodies": [], "waiting": []}
+    assert plan == {"txs": [], "bodies": [], "waiting": [], "unknown": []}
