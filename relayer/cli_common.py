@@ -6,7 +6,7 @@ import dataclasses
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -18,9 +18,12 @@ if TYPE_CHECKING:
     from relayer.config import RelayerConfig
 
 
+CONFIG_NAME: Final = "relayer.toml"
+
+
 def find_config() -> Path:
     """Return the configuration to take when none is named: that of this folder, or else that of the localnet."""
-    own = Path("relayer.toml")
+    own = Path(CONFIG_NAME)
     localnet = Path(os.environ.get("GRADCHAIN_LOCALNET") or ".gradchain/localnet") / "relayer" / own
     return localnet if localnet.exists() and not own.exists() else own
 

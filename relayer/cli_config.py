@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from relayer.cli_checks import examine_live, report
-from relayer.cli_common import config_option, json_option, load_quietly, print_json, print_rows
+from relayer.cli_common import CONFIG_NAME, config_option, json_option, load_quietly, print_json, print_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from relayer.config import RelayerConfig
 
 
 # --- config ----------------------------------------------------------------------------------------------------------
@@ -28,7 +31,7 @@ def config_group() -> None:
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
-    default=Path("relayer.toml"),
+    default=Path(CONFIG_NAME),
     show_default=True,
     help="File to write.",
 )
@@ -73,7 +76,7 @@ def init_command(
     from relayer.config_text import write_new_config  # noqa: PLC0415
     from relayer.make_config import from_localnet, from_nodes  # noqa: PLC0415
 
-    if (localnet is None) == (not hub and not shards):
+    if bool(hub) != bool(shards) or (localnet is None) == (not hub):
         raise click.UsageError("expected --localnet, or --hub and --shard")
     config = (
         from_nodes(hub, shards, key_file, authority_key_file) if localnet is None else from_localnet(localnet)
@@ -84,7 +87,22 @@ def init_command(
         click.echo(json.dumps({"config": str(out), "chains": chain_ids}, indent=2))
         return
     click.echo(f"{out}: {', '.join(chain_ids)}")
-    click.echo("next: gradchain relayer keys add, gradchain relayer config validate --live")
+    click.echo(f"next: {', '.join(list_next_steps(out, config))}")
+
+
+def list_next_steps(path: Path, config: RelayerConfig) -> list[str]:
+    """Return the commands that lead from a new configuration to a link that is healthy."""
+    from relayer.keylist import DIRECTORY  # noqa: PLC0415
+
+    option = "" if path == Path(CONFIG_NAME) else f" --config {shlex.quote(str(path))}"
+    key = config.hub.key_files[0]
+    steps: list[str] = []
+    if key.parent == Path(DIRECTORY) and not (path.parent / key).exists():
+        steps.append(f"keys add {key.stem}")
+    if config.hub.authority_key_file is not None:
+        steps.append("link")
+    steps.append("config validate --live")
+    return [f"gradchain relayer {step}{option}" for step in steps]
 
 
 @config_group.command(name="validate")

@@ -60,6 +60,19 @@ def test_from_config_init_to_a_link_that_is_healthy(tmp_path: Path) -> None:
         assert invoke("config", "validate", "--live", *config).exit_code == 0
 
 
+def test_config_init_names_commands_that_can_be_run_next(pair: Pair, tmp_path: Path) -> None:
+    hub, shard = pair.hub.address.grpc, pair.shard.address.grpc
+    out = tmp_path / "mine.toml"
+    made = invoke(
+        "config", "init", "--hub", hub, "--shard", shard, "--key-file", "keys/r.json", "--out", str(out)
+    )
+    (line,) = [line for line in made.stdout.splitlines() if line.startswith("next: ")]
+    commands = [command.split()[2:] for command in line.removeprefix("next: ").split(", ")]
+    assert [command[:2] for command in commands] == [["keys", "add"], ["config", "validate"]]
+    assert invoke(*commands[0]).exit_code == 0
+    assert invoke(*commands[1][:2], *commands[1][3:]).exit_code == 0
+
+
 def test_config_init_takes_over_a_localnet(pair: Pair, tmp_path: Path) -> None:
     written = tmp_path / "net" / "relayer" / "relayer.toml"
     written.parent.mkdir(parents=True)
@@ -78,7 +91,7 @@ def test_config_init_takes_over_a_localnet(pair: Pair, tmp_path: Path) -> None:
         ((), Exit.USAGE),
         (("--localnet", "a", "--hub", "b"), Exit.USAGE),
         (("--localnet", "nowhere"), Exit.ENVIRONMENT),
-        (("--hub", "127.0.0.1:9"), Exit.ENVIRONMENT),
+        (("--hub", "127.0.0.1:9"), Exit.USAGE),
         (("--hub", "DEAD", "--shard", "DEAD"), Exit.UNREACHABLE),
         (("--hub", "SHARD", "--shard", "HUB"), Exit.ENVIRONMENT),
         (("--hub", "HUB", "--shard", "SHARD", "--out", "TAKEN"), Exit.ENVIRONMENT),
