@@ -264,6 +264,9 @@ def _read_chain(table: ConfigTable, directory: Path) -> ChainConfig:
             raise table.fail(name, f"expected at least one entry as {name} in {table.where}, got none")
     if len(set(key_files)) != len(key_files):
         raise table.fail("key_files", f"expected each key once in {table.where}, got one twice")
+    if len(set(nodes)) != len(nodes):
+        # Compared with itself, a node agrees: a fork would go unseen.
+        raise table.fail("nodes", f"expected each node once in {table.where}, got one twice")
     return ChainConfig(
         chain_id, nodes, key_files, directory / authority if authority else None, least, trusted
     )

@@ -20,6 +20,7 @@ from tests.support.tools import ROOT
 EXAMPLE = ROOT / "relayer" / "relayer.example.toml"
 HERE = Path("/somewhere")
 HASH = "0a" * 32
+NODE = '{ rpc = "http://127.0.0.1:1", grpc = "127.0.0.1:2" }'
 MINIMAL = """
 [hub]
 chain_id = "hub-1"
@@ -116,6 +117,7 @@ def test_each_chain_may_have_a_trusted_header(digits: str) -> None:
         (with_table('journal = "x"\n'), "journal"),
         (MINIMAL.replace('["r.json"]', "[]", 1), "key_files"),
         (MINIMAL.replace('["r.json"]', '["r.json", "r.json"]', 1), "twice"),
+        (MINIMAL.replace("nodes = [", f"nodes = [{NODE}, ", 1), "each node once in [hub]"),
         (MINIMAL.replace('["r.json"]', '"r.json"', 1), "key_files"),
         (MINIMAL + "min_balance = 5\n", "min_balance"),
         (MINIMAL + "trusted_height = 5\n", "trusted_height alone"),

@@ -34,9 +34,10 @@ from relayer.types import ChainId, Height
 
 HERE = Path("/somewhere")
 NODE = NodeAddress("http://127.0.0.1:1", "127.0.0.1:2")
+OTHER_NODE = NodeAddress("http://127.0.0.1:3", "127.0.0.1:4")
 TRUSTED = TrustedHeader(Height(7), bytes(range(32)))
 HUB = ChainConfig(
-    ChainId('hub "1"'), (NODE, NODE), (HERE / "r.json", HERE / "s.json"), HERE / "a.json", 5, TRUSTED
+    ChainId('hub "1"'), (NODE, OTHER_NODE), (HERE / "r.json", HERE / "s.json"), HERE / "a.json", 5, TRUSTED
 )
 SHARDS = tuple(ChainConfig(ChainId(f"shard-{number}"), (NODE,), (HERE / "r.json",)) for number in range(2))
 PLAIN = RelayerConfig(HUB, SHARDS, HERE / "x.db")
