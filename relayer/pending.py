@@ -116,7 +116,7 @@ async def _report_link(
     for end, packets in ends:
         # Numbers rise with the blocks: the first are the oldest.
         oldest = packets[:limit]
-        times = await _read_times(nodes[end.chain], oldest)
+        times = await read_times(nodes[end.chain], oldest)
         for sent in oldest:
             record = None if journal is None else journal.find_packet(sent.key)
             reason = _find_reason(ready, sent, record, now_ns, chosen)
@@ -124,7 +124,7 @@ async def _report_link(
     return sum(len(packets) for _, packets in ends), found
 
 
-async def _read_times(chain: ChainNodes, packets: Sequence[SentPacket]) -> dict[Height, TimeNs | None]:
+async def read_times(chain: ChainNodes, packets: Sequence[SentPacket]) -> dict[Height, TimeNs | None]:
     """Return the times of the blocks that sent packets, as far as nodes keep their headers."""
     heights = sorted({sent.height for sent in packets})
     at_once = asyncio.Semaphore(HEADERS_AT_ONCE)

@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING
 from abci_app.both import finish_both
 from relayer import open_packets, queries
 from relayer.discovery import find_link
-from relayer.types import NO_HEIGHT, NS_PER_SECOND, STAGE_NAMES, Duty, Step, TxState
+from relayer.pending import read_times
+from relayer.types import NO_HEIGHT, NS_PER_SECOND, STAGE_NAMES, Duty, Step, TimeNs, TxState
 from tx.errors import AppError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from relayer.events import LinkReady
+    from relayer.events import LinkReady, SentPacket
     from relayer.journal import JournalReader
     from relayer.nodes import ChainNodes
     from relayer.state import Restored
-    from relayer.types import ChainId, ClientView, LinkEnd
+    from relayer.types import ChainId, ClientView, LinkEnd, PacketKey, PacketRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class EndStatus:
     oldest_sequence: int
     """0 if none is pending."""
     oldest_age_s: int
-    """Since the relayer saw it; 0 if none is pending, or it was not seen yet."""
+    """Since the block that sent it, or since the relayer saw it if no node keeps that block; 0 if none is pending."""
     refused: int
     """Pending packets that a chain has refused for good."""
 
@@ -164,7 +165,6 @@ async def _end_status(
     pending = await open_packets.list_pending(chain, end, ready.link)
     known = {} if unfinished is None else {record.key: record for record in unfinished.packets}
     oldest = pending[0].key if pending else None
-    oldest_record = None if oldest is None else known.get(oldest)
     return EndStatus(
         chain_id=end.chain,
         client_id=end.client,
@@ -173,6 +173,15 @@ async def _end_status(
         client_expires_in_s=(view.time_ns + view.trusting_period_ns - now_ns) // NS_PER_SECOND,
         pending=len(pending),
         oldest_sequence=0 if oldest is None else oldest.sequence,
-        oldest_age_s=0 if oldest_record is None else (now_ns - oldest_record.seen_ns) // NS_PER_SECOND,
+        oldest_age_s=await _find_age(chain, pending[0], known, now_ns) if pending else 0,
         refused=sum(1 for sent in pending if sent.key in known and known[sent.key].step is Step.REFUSED),
     )
+
+
+async def _find_age(
+    chain: ChainNodes, sent: SentPacket, known: Mapping[PacketKey, PacketRecord], now_ns: int
+) -> int:
+    time_ns = (await read_times(chain, (sent,)))[sent.height]
+    if time_ns is None:
+        time_ns = known[sent.key].seen_ns if sent.key in known else TimeNs(now_ns)
+    return max(0, (now_ns - time_ns) // NS_PER_SECOND)

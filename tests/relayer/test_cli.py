@@ -76,6 +76,10 @@ def test_status_reports_packets_that_wait_although_no_relayer_runs(pair: Pair) -
     hub_end, shard_end = status["links"][0]["ends"]
     assert (hub_end["pending"], hub_end["oldest_sequence"]) == (3, 1)
     assert shard_end["pending"] == 0
+    assert shard_end["oldest_age_s"] == 0
+    time.sleep(1.1)
+    (link,) = json.loads(run(pair, "status", "--json"))["links"]
+    assert 1 <= link["ends"][0]["oldest_age_s"] < 60
     assert 86_000 < shard_end["client_expires_in_s"] <= 86_400
     assert hub_end["client_status"] == "active"
 
