@@ -111,7 +111,7 @@ class Routes:
                 case ("GET", ["metrics"]):
                     return Reply(HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest(self.registry))
                 case ("GET", ["packets"]):
-                    return self._list(parse_qs(parts.query))
+                    return self._list(parse_qs(parts.query, keep_blank_values=True))
                 case ("GET", ["packets", chain, client, sequence]):
                     key = _parse_key(chain, client, sequence)
                     return _reply(dataclasses.asdict(find_packet(self.journal, key, time.time_ns())))
@@ -125,8 +125,11 @@ class Routes:
             return _reply_error(error)
 
     def _list(self, query: dict[str, list[str]]) -> Reply:
+        for name in query:
+            if name not in {"stage", "limit"}:
+                raise RequestInvalid(f"expected stage or limit after the question mark, got {name}")
         stage, limit = query.get("stage", [""])[0], query.get("limit", ["100"])[0]
-        if stage and stage not in STAGE_NAMES.values():
+        if "stage" in query and stage not in STAGE_NAMES.values():
             raise RequestInvalid(f"expected one of {', '.join(STAGE_NAMES.values())} as stage, got {stage}")
         if not limit.isdecimal() or not 1 <= int(limit) <= MAX_LISTED:
             raise RequestInvalid(f"expected 1 to {MAX_LISTED} as limit, got {limit}")

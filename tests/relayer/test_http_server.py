@@ -91,6 +91,8 @@ def test_the_root_lists_the_paths(port: int) -> None:
         ("/packets/hub-1/07-tendermint-0/99999999999999999999", 400, "relayer/15"),
         ("/packets?stage=lost", 400, "relayer/15"),
         ("/packets?limit=0", 400, "relayer/15"),
+        ("/packets?limits=5", 400, "relayer/15"),
+        ("/packets?stage", 400, "relayer/15"),
         ("/packets?limit=9999", 400, "relayer/15"),
     ],
 )
