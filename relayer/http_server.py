@@ -148,7 +148,8 @@ def _set_level(body: bytes) -> Reply:
     if level not in LOG_LEVELS:
         raise RequestInvalid(f"expected one of {', '.join(LOG_LEVELS)} as log level, got {level!r}")
     set_level(level)
-    LOG.warning("log level changed", level=level)
+    # `level` is the name of the line's own level.
+    LOG.warning("log level changed", now=level)
     return _reply({"level": level})
 
 

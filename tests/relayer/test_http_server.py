@@ -124,6 +124,17 @@ def test_the_log_level_changes_at_once(port: int) -> None:
         set_up_logs("text", before)
 
 
+def test_the_log_says_to_which_level_it_was_changed(port: int, capsys: pytest.CaptureFixture[str]) -> None:
+    before = current_level()
+    try:
+        set_up_logs("json", "info")
+        assert ask(port, "/log-level", "PUT", b"debug").status == 200
+    finally:
+        set_up_logs("text", before)
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [line["now"] for line in lines if line["event"] == "log level changed"] == ["debug"]
+
+
 @pytest.mark.parametrize("body", [b"loud", b"", b"\xff", b"x" * 5_000])
 def test_what_is_no_log_level_changes_nothing(port: int, body: bytes) -> None:
     before = current_level()
