@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from ibc.relay_rules import REFRESH_ADVANCE_DIVISOR
+from ibc.relay_rules import REFRESH_ADVANCE_DIVISOR, REFRESH_AGE_DIVISOR
 from relayer.actions import LaneBlocked, LaneFreed, ListPending, ProofRequest, ProveBatch, QueryClient
 from relayer.packetwork import add_listed, drop_batch, list_from
 from relayer.policy import find_client_failure
@@ -301,8 +301,11 @@ def _choose_height(turn: Turn, lane: Lane, records: list[PacketRecord], horizon:
 
 
 def _needs_refresh(turn: Turn, lane: Lane, horizon: Height) -> bool:
-    origin = turn.state.chain(lane.origin.chain)
+    origin, host = turn.state.chain(lane.origin.chain), turn.state.chain(lane.end.chain)
     if horizon > origin.head or turn.now_ns < max(refresh_due_at(turn, lane), lane.refresh_not_before_ns):
+        return False
+    # The host judges by the time of its own newest block, which on an idle chain lags behind ours.
+    if (host.head_time_ns - lane.client.time_ns) * REFRESH_AGE_DIVISOR <= lane.client.trusting_period_ns:
         return False
     # A chain takes a header that proves nothing only if it brings the client forward by a good part of its life.
     if (origin.head_time_ns - lane.client.time_ns) * REFRESH_ADVANCE_DIVISOR < lane.client.trusting_period_ns:

@@ -52,8 +52,25 @@ def test_a_refresh_waits_for_a_header_that_brings_the_client_forward() -> None:
     # Time has passed, but the chains have made no block since.
     world.inbox.append(events.Tick())
     world.settle()
-    assert not [effect for effect in world.effects if isinstance(effect, actions.ProveBatch)]
+    assert not world.hub.mempool
+    assert not world.shard.mempool
     assert THIRD_S * NS_PER_SECOND >= TRUSTING_PERIOD_NS // REFRESH_ADVANCE_DIVISOR
+
+
+def test_a_refresh_waits_until_it_is_due_by_the_time_of_the_chain_that_takes_it() -> None:
+    world = World()
+    world.run(2)
+    world.now_ns += (THIRD_S + 1) * NS_PER_SECOND
+    # The hub has a header that would do, but to the shard, which has made no block since, no time has passed.
+    world.hub.make_block(world.now_ns)
+    world.read_blocks(world.hub)
+    world.inbox.append(events.Tick())
+    world.settle()
+    assert not world.shard.mempool
+    world.shard.make_block(world.now_ns)
+    world.read_blocks(world.shard)
+    world.settle()
+    assert len(world.shard.mempool) == 1
 
 
 def test_the_machine_asks_to_be_woken_for_a_refresh() -> None:
