@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Final
 
 import click
+
+from abci_app.endpoint import parse_endpoint
+from abci_app.errors import HomeInvalid
 
 
 class Seconds(click.FloatRange):
@@ -18,3 +22,31 @@ class Seconds(click.FloatRange):
         if math.isnan(seconds):
             self.fail(f"{value!r} is not a valid {self.name}.", param, ctx)
         return seconds
+
+
+def check_address(text: str) -> str:
+    """Return the text of an address `host:port` in its one form.
+
+    Raises:
+      BadParameter: it has another form.
+
+    """
+    try:
+        return str(parse_endpoint(text))
+    except HomeInvalid as error:
+        raise click.BadParameter(error.message) from None
+
+
+class NodeAddress(click.ParamType[str]):
+    """`host:port`; several in an environment variable are parted by commas."""
+
+    name = "HOST:PORT"
+    envvar_list_splitter = ","
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Check the form of an address."""
+        del param, ctx
+        return check_address(value.strip())
+
+
+NODE_ADDRESS: Final = NodeAddress()

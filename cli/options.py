@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final
 import click
 import structlog
 
-from abci_app.option_types import Seconds
+from abci_app.option_types import NODE_ADDRESS, Seconds
 from cli.context import DEFAULT_LOCALNET, DEFAULT_TIMEOUT_S, NetworkOptions, Session
-from cli.params import CHAIN_ADDRESS, NODE_ADDRESS, TASK
+from cli.params import CHAIN_ADDRESS, TASK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

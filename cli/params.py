@@ -6,32 +6,12 @@ from typing import Final
 
 import click
 
-from abci_app.endpoint import parse_endpoint
-from abci_app.errors import HomeInvalid
+from abci_app.option_types import check_address
 
 MAX_AMOUNT: Final = 2**63 - 1
 """More tokens than there can be."""
 
 MAX_NUMBER: Final = 2**64 - 1
-
-
-def _check_address(text: str) -> str:
-    try:
-        return str(parse_endpoint(text))
-    except HomeInvalid as error:
-        raise click.BadParameter(error.message) from None
-
-
-class NodeAddress(click.ParamType[str]):
-    """`host:port`; several in an environment variable are parted by commas."""
-
-    name = "HOST:PORT"
-    envvar_list_splitter = ","
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Check the form of an address."""
-        del param, ctx
-        return _check_address(value.strip())
 
 
 class ChainAddress(click.ParamType[tuple[str, str]]):
@@ -50,10 +30,9 @@ class ChainAddress(click.ParamType[tuple[str, str]]):
         chain_id, equals, address = value.strip().partition("=")
         if not equals or not chain_id:
             raise click.BadParameter(f"expected CHAIN=HOST:PORT, got {value!r}")
-        return chain_id, _check_address(address)
+        return chain_id, check_address(address)
 
 
-NODE_ADDRESS: Final = NodeAddress()
 CHAIN_ADDRESS: Final = ChainAddress()
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from abci_app.option_types import NODE_ADDRESS
 from relayer.cli_checks import examine_live, report
 from relayer.cli_common import CONFIG_NAME, config_option, json_option, load_quietly, print_json, print_rows
 
@@ -41,10 +42,10 @@ def config_group() -> None:
     help="Directory of a localnet whose chains and keys to take.",
 )
 @click.option(
-    "--hub", multiple=True, metavar="HOST:PORT", help="gRPC address of a hub node; several for failover."
+    "--hub", multiple=True, type=NODE_ADDRESS, help="gRPC address of a hub node; several for failover."
 )
 @click.option(
-    "--shard", "shards", multiple=True, metavar="HOST:PORT", help="gRPC address of a node of a shard."
+    "--shard", "shards", multiple=True, type=NODE_ADDRESS, help="gRPC address of a node of a shard."
 )
 @click.option(
     "--key-file",

@@ -92,6 +92,8 @@ def test_config_init_takes_over_a_localnet(pair: Pair, tmp_path: Path) -> None:
         (("--localnet", "a", "--hub", "b"), Exit.USAGE),
         (("--localnet", "nowhere"), Exit.ENVIRONMENT),
         (("--hub", "127.0.0.1:9"), Exit.USAGE),
+        (("--hub", "127.0.0.1", "--shard", "SHARD"), Exit.USAGE),
+        (("--hub", "HUB", "--shard", "http://127.0.0.1:9"), Exit.USAGE),
         (("--hub", "DEAD", "--shard", "DEAD"), Exit.UNREACHABLE),
         (("--hub", "SHARD", "--shard", "HUB"), Exit.ENVIRONMENT),
         (("--hub", "HUB", "--shard", "SHARD", "--out", "TAKEN"), Exit.ENVIRONMENT),
