@@ -67,8 +67,13 @@ def is_alive(process: ProcessId) -> bool:
 def write_pid_file(path: Path, process: ProcessId) -> None:
     """Record a process, in one step: whoever reads finds it whole, or what was recorded before."""
     fresh = path.with_suffix(".new")
-    fresh.write_text(f"{process.pid} {process.started}\n")
+    fresh.write_text(format_process(process))
     fresh.replace(path)
+
+
+def format_process(process: ProcessId) -> str:
+    """Return the text by which a file names a process, as `read_pid_file` takes it."""
+    return f"{process.pid} {process.started}\n"
 
 
 def read_pid_file(path: Path) -> ProcessId | None:

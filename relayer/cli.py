@@ -100,7 +100,10 @@ def start_command(*, config_path: Path, retry_refused: bool, as_json: bool) -> N
 @config_option
 @json_option
 def status_command(*, config_path: Path, as_json: bool) -> None:
-    """Show clients with their time to expiry, pending packets and counters, whether or not the relayer runs."""
+    """Show whether a relayer runs, clients with their time to expiry, pending packets and counters.
+
+    Chains and journal are asked, so it works whether or not a relayer runs.
+    """
     from relayer.service import report_status  # noqa: PLC0415
 
     report = asyncio.run(report_status(load_quietly(config_path)))
@@ -113,6 +116,7 @@ def status_command(*, config_path: Path, as_json: bool) -> None:
 def _print_status(report: StatusReport) -> None:
     from abci_app.table import print_table  # noqa: PLC0415
 
+    click.echo(f"Relayer: {report.relayer}\n")
     print_table(
         ("chain", "height", "read up to", "state"),
         [

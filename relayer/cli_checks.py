@@ -78,7 +78,8 @@ def health_command(*, config_path: Path, as_json: bool) -> None:
     Each node of each chain is asked: whether it answers, belongs to the right chain, keeps up, and has the right time.
     Keys must be there and hold what min_balance says; links must be complete, their clients active and not close to
     expiry. Nodes and clients must not contradict the trusted header of their chain, if the configuration names one; what
-    cannot be compared is a note and no failure. The exit code is that of the first problem.
+    cannot be compared is a note and no failure, and so is a relayer that does not run. The exit code is that of the first
+    problem.
     """
     config = load_quietly(config_path)
     report(*asyncio.run(examine_live(config)), as_json=as_json)

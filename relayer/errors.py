@@ -38,7 +38,7 @@ class JournalInUse(RelayError):
     """Another relayer works with this journal."""
 
     CODE = 3
-    CURE = "Stop the other process, or give this one a journal of its own."
+    CURE = "Stop the process that the message names, or give this one a journal of its own."
 
 
 class JournalUnusable(RelayError):

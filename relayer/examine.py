@@ -27,6 +27,7 @@ from relayer.errors import (
     WalletEmpty,
 )
 from relayer.evidence import Follower
+from relayer.holder import find_holder
 from relayer.probe import probe_chain
 from relayer.types import NS_PER_SECOND, ClientStatus
 from relayer.vouched import Vouched, ask_trusted, compare_client
@@ -55,7 +56,7 @@ class Check:
     """One thing that was looked at."""
 
     name: str
-    """endpoint, chain id, height, block age, clock, trusted header, key, balance, link, client"""
+    """relayer, endpoint, chain id, height, block age, clock, trusted header, key, balance, link, client"""
     subject: str
     """What it is about: a node, a key, a client."""
     is_good: bool
@@ -107,6 +108,10 @@ async def examine(
         )
     )
     findings = _Findings([], [])
+    holder = find_holder(config.journal)
+    # Links are also examined before the first start.
+    say = findings.good if holder.runs else findings.note
+    say("relayer", str(config.journal), str(holder))
     for chain in chains:
         _judge_nodes(findings, probes[chain.chain_id], config.health, now_ns)
     served = {chain.chain_id: chain for chain in (config.hub, *config.served_shards)}

@@ -11,8 +11,6 @@ tell again; a signed transaction is synced before it is sent.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import sqlite3
 import threading
 from contextlib import contextmanager
@@ -20,7 +18,8 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from abci_app.closing import Closing
 from relayer.actions import PutBody, PutCursor, PutPacket, PutTx
-from relayer.errors import JournalInUse, JournalMissing, JournalTooNew, JournalTooOld, JournalUnusable
+from relayer.errors import JournalMissing, JournalTooNew, JournalTooOld, JournalUnusable
+from relayer.holder import release_lock, take_lock
 from relayer.journal_schema import (
     COUNT_PACKETS,
     COUNT_TXS,
@@ -84,7 +83,7 @@ class Journal(Closing):
         self._busy = threading.Lock()
         with _as_unusable(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock = _take_lock(path)
+            self._lock = take_lock(path)
         try:
             with _as_unusable(path):
                 self._connection = _connect(path)
@@ -93,14 +92,14 @@ class Journal(Closing):
                 with _transaction(self._connection):
                     self._prune()
         except BaseException:
-            os.close(self._lock)
+            release_lock(self._lock)
             raise
 
     def close(self) -> None:
         """Close the journal, after what is being written, and let others open it."""
         with self._busy:
             self._connection.close()
-        os.close(self._lock)
+        release_lock(self._lock)
 
     def apply(self, actions: Sequence[JournalAction]) -> None:
         """Write actions, all of them or none; they outlive this process when this returns.
@@ -168,17 +167,6 @@ class Journal(Closing):
         self._finished = 0
         for statement in PRUNE:
             self._connection.execute(statement, (KEPT_DONE,))
-
-
-def _take_lock(path: Path) -> int:
-    """Lock the journal for this process; the lock ends with the process, however that dies."""
-    lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        raise JournalInUse(f"expected to be alone with {path}, got a running relayer") from None
-    return lock
 
 
 def _connect(path: Path) -> sqlite3.Connection:

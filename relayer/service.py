@@ -180,7 +180,7 @@ async def report_status(config: RelayerConfig) -> StatusReport:
     """
     with open_reader(config) as journal:
         async with connected(config) as (hub, shards):
-            return await collect_status(hub, shards, journal, time.time_ns())
+            return await collect_status(hub, shards, config.journal, journal, time.time_ns())
 
 
 @contextmanager

@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING
 from abci_app.both import finish_both
 from relayer import open_packets, queries
 from relayer.discovery import find_link
+from relayer.holder import find_holder
 from relayer.pending import read_times
 from relayer.types import NO_HEIGHT, NS_PER_SECOND, STAGE_NAMES, Duty, Step, TimeNs, TxState
 from tx.errors import AppError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from relayer.events import LinkReady, SentPacket
+    from relayer.holder import HolderStatus
     from relayer.journal import JournalReader
     from relayer.nodes import ChainNodes
     from relayer.state import Restored
@@ -90,6 +93,8 @@ class TxCount:
 class StatusReport:
     """Everything."""
 
+    relayer: HolderStatus
+    """Whether a relayer runs on this journal, and as which process."""
     chains: tuple[ChainStatus, ...]
     links: tuple[LinkStatus, ...]
     bodies: int
@@ -99,9 +104,13 @@ class StatusReport:
 
 
 async def collect_status(
-    hub: ChainNodes, shards: Mapping[ChainId, ChainNodes], journal: JournalReader | None, now_ns: int
+    hub: ChainNodes,
+    shards: Mapping[ChainId, ChainNodes],
+    path: Path,
+    journal: JournalReader | None,
+    now_ns: int,
 ) -> StatusReport:
-    """Ask chains and journal.  What does not answer is reported as such, so this never fails because of a chain.
+    """Ask chains and the journal, whose path is given even if it is not there yet.  What does not answer is reported as such, so this never fails because of a chain.
 
     Raises:
       JournalUnusable: the journal cannot be read.
@@ -113,6 +122,7 @@ async def collect_status(
     packets = {} if journal is None else journal.count_packets()
     txs = {} if journal is None else journal.count_txs()
     return StatusReport(
+        relayer=find_holder(path),
         chains=tuple(chains),
         links=tuple(links),
         bodies=0 if unfinished is None else len(unfinished.bodies),

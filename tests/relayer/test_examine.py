@@ -66,7 +66,7 @@ def test_a_pair_that_is_well_is_healthy(pair: Pair) -> None:
     found = run_json(pair, "health")
     assert found["is_good"]
     names = {check["name"] for check in found["checks"]}
-    assert names == {"endpoint", "height", "clock", "key", "balance", "link", "client"}
+    assert names == {"relayer", "endpoint", "height", "clock", "key", "balance", "link", "client"}
     assert run(pair, "config", "validate", "--live").exit_code == 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import subprocess
 import sys
@@ -230,7 +231,7 @@ def test_a_turn_is_written_as_a_whole_or_not_at_all(path: Path) -> None:
 
 
 def test_only_one_process_may_have_a_journal(path: Path) -> None:
-    with Journal(path), pytest.raises(JournalInUse):
+    with Journal(path), pytest.raises(JournalInUse, match=f"got a running relayer, process {os.getpid()} "):
         Journal(path)
 
 
