@@ -27,6 +27,7 @@ from relayer.errors import (
     WalletEmpty,
 )
 from relayer.evidence import Follower
+from relayer.filters import list_doubts
 from relayer.holder import find_holder
 from relayer.probe import probe_chain
 from relayer.types import NS_PER_SECOND, ClientStatus
@@ -56,7 +57,7 @@ class Check:
     """One thing that was looked at."""
 
     name: str
-    """relayer, endpoint, chain id, height, block age, clock, trusted header, key, balance, link, client"""
+    """relayer, filter, endpoint, chain id, height, block age, clock, trusted header, key, balance, link, client"""
     subject: str
     """What it is about: a node, a key, a client."""
     is_good: bool
@@ -112,6 +113,7 @@ async def examine(
     # Links are also examined before the first start.
     say = findings.good if holder.runs else findings.note
     say("relayer", str(config.journal), str(holder))
+    _note_doubts(findings, config)
     for chain in chains:
         _judge_nodes(findings, probes[chain.chain_id], config.health, now_ns)
     served = {chain.chain_id: chain for chain in (config.hub, *config.served_shards)}
@@ -136,9 +138,15 @@ async def examine(
 def examine_files(config: RelayerConfig) -> tuple[Examination, ProblemsFound | None]:
     """Examine what can be examined without asking a chain: the keys."""
     findings = _Findings([], [])
+    _note_doubts(findings, config)
     for chain in (config.hub, *config.served_shards):
         _load_addresses(findings, chain)
     return _conclude(findings)
+
+
+def _note_doubts(findings: _Findings, config: RelayerConfig) -> None:
+    for doubt in list_doubts(config.filter):
+        findings.note("filter", "[filter]", doubt)
 
 
 def _conclude(findings: _Findings) -> tuple[Examination, ProblemsFound | None]:

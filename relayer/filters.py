@@ -5,10 +5,11 @@ A packet that is not taken up is as if it were not there: neither delivered, nor
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from ibc.ports import SHARD_PORT
+from ibc.ports import HUB_PORT, SHARD_PORT
 from relayer.events import BlockSeen, BodyWanted, PendingListed, SentPacket, WrittenAck
 from wire.ibc.core.channel.v2 import packet_pb2
 
@@ -19,6 +20,26 @@ if TYPE_CHECKING:
     from relayer.events import RelayEvent
 
 T = TypeVar("T", SentPacket, WrittenAck)
+
+PORTS: Final = (HUB_PORT, SHARD_PORT)
+"""Those of gradchain's own chains.  A chain may have more, so others are doubted and not refused."""
+CURE: Final = "Correct the port in [filter], unless an app of your own has it."
+
+
+def list_doubts(chosen: FilterConfig) -> tuple[str, ...]:
+    """Return, for each port of a filter that may be mistyped, what people should know of it."""
+    doubts: list[str] = []
+    for key, ports in (("ports", chosen.ports), ("skip_ports", chosen.skip_ports)):
+        for port in ports:
+            if port in PORTS:
+                continue
+            near = difflib.get_close_matches(port, PORTS, 1)
+            hint = f"; {near[0]} was meant?" if near else ""
+            known = ", ".join(PORTS)
+            doubts.append(
+                f"{key} names {port}, which gradchain's chains do not have (they have {known}){hint}"
+            )
+    return tuple(doubts)
 
 
 def take_ports(event: RelayEvent, chosen: FilterConfig) -> RelayEvent | None:

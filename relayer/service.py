@@ -15,6 +15,7 @@ from abci_app.keyfile import load_key
 from relayer.driver import Driver
 from relayer.each_link import ask_links
 from relayer.errors import JournalMissing, ShardUnknown
+from relayer.filters import CURE, list_doubts
 from relayer.http_server import RelayServer
 from relayer.journal import Journal, JournalReader
 from relayer.keyring import load_keys
@@ -130,6 +131,8 @@ async def relay(config: RelayerConfig, *, retry_refused: bool = False) -> None:
             driver.metrics = RelayMetrics((hub.chain_id, *shards))
             stack.enter_context(RelayServer(config.http, config.journal, driver.metrics.registry))
             beside.append(Sampler(config, hub, shards, keys, driver.metrics).run())
+        for doubt in list_doubts(config.filter):
+            LOG.warning("filter in doubt", reason=doubt, cure=CURE)
         LOG.info("relayer started", hub=hub.chain_id, shards=sorted(shards), process=os.getpid())
         await _run_until_stopped(driver.run(), *beside)
     LOG.info("relayer stopped")

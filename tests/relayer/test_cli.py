@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 from abci_app.endpoint import Endpoint
 from relayer.cli import relayer_group
+from relayer.config import FilterConfig
 from relayer.errors import ConfigMissing
 from tests.support.ports import free_ports
 from tests.support.relayer import ended, received, running_pair
@@ -148,6 +149,20 @@ def test_a_relayer_that_is_killed_again_and_again_loses_nothing(pair: Pair) -> N
     assert (received(pair.shard), received(pair.hub)) == (8, 4)
     for node in (pair.hub, pair.shard):
         assert len(node.taken) == len(set(node.taken))
+
+
+def test_a_start_warns_of_a_port_that_no_chain_has(pair: Pair) -> None:
+    write_config(replace(pair.config, filter=FilterConfig(skip_ports=("fl.shrad",))))
+    run(pair, "link")
+    with start(pair, "--json") as process:
+        pair.send_from_hub()
+        eventually(lambda: ended(pair.hub) == ["acknowledged"], "an acknowledgement")
+        process.terminate()
+        _, logged = process.communicate(timeout=30)
+    (doubt,) = [line for line in map(json.loads, logged.splitlines()) if line["event"] == "filter in doubt"]
+    assert doubt["level"] == "warning"
+    assert "skip_ports names fl.shrad" in doubt["reason"]
+    assert "[filter]" in doubt["cure"]
 
 
 def test_a_second_relayer_with_the_same_journal_does_not_start(pair: Pair) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,9 +12,10 @@ from click.testing import CliRunner
 from bench.played.app import RELAYER
 from cli.errors import Exit
 from cli.main import root
-from relayer.config import load_config
+from relayer.config import FilterConfig, load_config
 from tests.support.ports import free_ports
 from tests.support.relayer import running_pair
+from tests.support.relayer_cli import write_config
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,6 +73,16 @@ def test_config_init_names_commands_that_can_be_run_next(pair: Pair, tmp_path: P
     assert [command[:2] for command in commands] == [["keys", "add"], ["config", "validate"]]
     assert invoke(*commands[0]).exit_code == 0
     assert invoke(*commands[1][:2], *commands[1][3:]).exit_code == 0
+
+
+@pytest.mark.parametrize("live", [(), ("--live",)])
+def test_config_validate_notes_a_port_that_no_chain_has(pair: Pair, live: tuple[str, ...]) -> None:
+    path = write_config(replace(pair.config, filter=FilterConfig(ports=("fl.shrad",))))
+    found = invoke("config", "validate", *live, "--config", str(path), "--json")
+    assert found.exit_code == 0, found.output
+    (check,) = [check for check in json.loads(found.stdout)["checks"] if check["name"] == "filter"]
+    assert (check["is_good"], check["is_note"]) == (True, True)
+    assert "ports names fl.shrad" in check["found"]
 
 
 def test_config_init_takes_over_a_localnet(pair: Pair, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from relayer.events import (
     SentPacket,
     WrittenAck,
 )
-from relayer.filters import take_ports
+from relayer.filters import list_doubts, take_ports
 from relayer.types import BodyKey, ChainId, Height, PacketKey, TimeNs
 from tests.support.relayer import ended, received, running_pair, running_relayer, until
 from tests.support.relayer_chain import make_packet
@@ -52,6 +52,21 @@ def test_packets_of_other_ports_are_left_out_of_lists() -> None:
     listed = PendingListed(HUB, (ListedPacket(FROM_HUB),))
     assert take_ports(listed, FilterConfig(ports=("fl.shard",))) == PendingListed(HUB, ())
     assert take_ports(listed, FilterConfig(ports=("fl.hub",))) == listed
+
+
+@pytest.mark.parametrize(
+    "chosen", [FilterConfig(), FilterConfig(ports=("fl.hub",), skip_ports=("fl.shard",))]
+)
+def test_the_ports_of_hub_and_shards_raise_no_doubt(chosen: FilterConfig) -> None:
+    assert list_doubts(chosen) == ()
+
+
+def test_a_port_that_neither_hub_nor_shards_have_raises_a_doubt() -> None:
+    doubts = list_doubts(FilterConfig(ports=("fl.hub", "fl.shards"), skip_ports=("bench",)))
+    assert doubts == (
+        "ports names fl.shards, which gradchain's chains do not have (they have fl.hub, fl.shard); fl.shard was meant?",
+        "skip_ports names bench, which gradchain's chains do not have (they have fl.hub, fl.shard)",
+    )
 
 
 def test_bodies_go_with_the_port_of_shards() -> None:
