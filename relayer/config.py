@@ -34,6 +34,9 @@ PART_MESSAGE_BYTES: Final = 67_000
 MIN_BALANCE: Final = 1
 """Tokens on the hub below which a wallet counts as empty, unless the file says otherwise."""
 
+EXPIRY_DIVISOR: Final = 2
+"""A client that has used up more than this part of its trusting period should have been refreshed long ago."""
+
 CHAIN_KEYS: Final = (
     "chain_id",
     "key_files",
@@ -350,7 +353,11 @@ def _read_client(table: ConfigTable) -> ClientConfig:
 
 def _read_options(batches: ConfigTable, retries: ConfigTable) -> RelayOptions:
     own = RelayOptions()
-    refresh = retries.take_fraction("refresh_share", Fraction(own.refresh_numerator, own.refresh_denominator))
+    refresh = retries.take_fraction(
+        "refresh_share",
+        Fraction(own.refresh_numerator, own.refresh_denominator),
+        below=Fraction(1, EXPIRY_DIVISOR),
+    )
 
     def take_seconds(name: str, default_ns: int, low: int, high: int) -> int:
         return retries.take_number(name, default_ns // SECOND_NS, low, high) * SECOND_NS

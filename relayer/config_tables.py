@@ -135,8 +135,10 @@ class ConfigTable:
             )
         return value
 
-    def take_fraction(self, name: str, default: Fraction) -> Fraction:
-        """Return a share from 1/3 to 1: the range of trust levels, and of what a chain accepts as a due refresh.
+    def take_fraction(self, name: str, default: Fraction, below: Fraction | None = None) -> Fraction:
+        """Return a share from 1/3 to 1, or to less than `below`.
+
+        No trust level and no share after which a chain accepts a refresh is less than 1/3.
 
         Raises:
           ConfigInvalid: it has another form, or is outside.
@@ -147,8 +149,14 @@ class ConfigTable:
         if not (slash and numerator.isdecimal() and denominator.isdecimal()):
             raise self.fail(name, f'expected a fraction such as "2/3" as {name}, got {text!r}')
         value = Fraction(int(numerator), int(denominator))
-        if not 0 < value.denominator <= 3 * value.numerator or value.numerator > value.denominator:
-            raise self.fail(name, f"expected 1/3 to 1 as {name}, got {text}")
+        is_large_enough = 0 < value.denominator <= 3 * value.numerator
+        if below is None:
+            is_small_enough = value.numerator <= value.denominator
+        else:
+            is_small_enough = value.numerator * below.denominator < below.numerator * value.denominator
+        if not (is_large_enough and is_small_enough):
+            bound = "1" if below is None else f"below {below.numerator}/{below.denominator}"
+            raise self.fail(name, f"expected 1/3 to {bound} as {name}, got {text}")
         return value
 
     def take_loopback(self, name: str) -> Endpoint | None:

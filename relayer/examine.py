@@ -14,6 +14,7 @@ from abci_app.keyfile import load_key
 from ibc.errors import IbcError
 from ibc.tendermint import TrustedState, is_expired
 from relayer import queries
+from relayer.config import EXPIRY_DIVISOR
 from relayer.discovery import find_link
 from relayer.errors import (
     ChainMismatch,
@@ -44,9 +45,6 @@ if TYPE_CHECKING:
     from relayer.nodes import ChainNodes
     from relayer.probe import NodeProbe
     from relayer.types import ChainId, ClientView, LinkEnd
-
-EXPIRY_DIVISOR: Final = 2
-"""A client that has used up more than this part of its trusting period should have been refreshed long ago."""
 
 TRUSTED: Final = "trusted header"
 """Name of the checks of what the operator vouches for."""

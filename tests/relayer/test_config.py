@@ -138,7 +138,18 @@ def test_each_chain_may_have_a_trusted_header(digits: str) -> None:
         (with_table("[client]\ntrusting_period_s = 2000000\n"), "unbonding"),
         (with_table("[batches]\npackets = 0\n"), "packets"),
         (with_table("[batches]\npackets = true\n"), "packets"),
-        (with_table('[retries]\nrefresh_share = "1/5"\n'), "refresh_share"),
+        (
+            with_table('[retries]\nrefresh_share = "1/5"\n'),
+            "expected 1/3 to below 1/2 as refresh_share, got 1/5",
+        ),
+        (
+            with_table('[retries]\nrefresh_share = "1/2"\n'),
+            "expected 1/3 to below 1/2 as refresh_share, got 1/2",
+        ),
+        (
+            with_table('[retries]\nrefresh_share = "1/1"\n'),
+            "expected 1/3 to below 1/2 as refresh_share, got 1/1",
+        ),
         ("[hub\n", "the configuration"),
         ("", "hub"),
     ],
@@ -146,6 +157,12 @@ def test_each_chain_may_have_a_trusted_header(digits: str) -> None:
 def test_what_is_wrong_is_named(text: str, reason: str) -> None:
     with pytest.raises(ConfigInvalid, match=re.escape(reason)):
         parse_config(text, HERE)
+
+
+@pytest.mark.parametrize("share", ["1/3", "2/5", "49/100"])
+def test_a_refresh_may_wait_as_long_as_health_does(share: str) -> None:
+    options = parse_config(with_table(f'[retries]\nrefresh_share = "{share}"\n'), HERE).options
+    assert f"{options.refresh_numerator}/{options.refresh_denominator}" == share
 
 
 def test_a_file_that_is_not_there_is_missed(tmp_path: Path) -> None:
