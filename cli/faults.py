@@ -63,6 +63,7 @@ _LOCAL: Final[Mapping[type[AppError], Exit]] = {
     relayer.ConfigExists: Exit.ENVIRONMENT,
     relayer.ConfigMissing: Exit.ENVIRONMENT,
     relayer.ConfigUneditable: Exit.ENVIRONMENT,
+    relayer.HttpUnset: Exit.ENVIRONMENT,
     relayer.PortTaken: Exit.ENVIRONMENT,
     relayer.RequestInvalid: Exit.USAGE,
     relayer.ShardUnknown: Exit.USAGE,

@@ -62,6 +62,13 @@ class JournalMissing(RelayError):
     CURE = "Start the relayer first (`gradchain relayer start`)."
 
 
+class HttpUnset(RelayError):
+    """The configuration names no address at which its relayer could be asked."""
+
+    CODE = 7
+    CURE = "Set `http` in `[relayer]` to a loopback address, and start the relayer anew."
+
+
 class ConfigExists(RelayError):
     """A configuration would be written where a file is already."""
 
@@ -103,7 +110,7 @@ class RelayerSilent(RelayError):
     """No relayer serves the address that the configuration names."""
 
     CODE = 17
-    CURE = "Set `http` in `[relayer]`, and start the relayer with that configuration."
+    CURE = "Start the relayer with this configuration. If it runs, start it anew: it serves the `http` it was started with."
 
 
 class ShardUnknown(RelayError):

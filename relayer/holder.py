@@ -31,7 +31,7 @@ class HolderStatus:
     def __str__(self) -> str:
         if self.runs:
             return f"runs as process {self.pid}"
-        return f"not known whether one runs: {self.error}" if self.error else "does not run"
+        return f"may run or not, for its lock cannot be read: {self.error}" if self.error else "does not run"
 
 
 def lock_path(journal: Path) -> Path:

@@ -78,6 +78,8 @@ def run_failing(error: BaseException, *options: str) -> Result:
         (relayer.EndpointsDown("down"), Exit.UNREACHABLE),
         (relayer.PacketForged("forged"), Exit.UNVERIFIED),
         (relayer.ConfigInvalid("bad"), Exit.ENVIRONMENT),
+        (relayer.HttpUnset("unset"), Exit.ENVIRONMENT),
+        (relayer.RelayerSilent("silent"), Exit.UNREACHABLE),
         (localnet.ManifestInvalid("bad"), Exit.ENVIRONMENT),
         (own.NetworkUnknown("none"), Exit.USAGE),
         (own.UpdateUntrue("lie"), Exit.UNVERIFIED),

@@ -97,7 +97,7 @@ def test_a_lock_that_cannot_be_read_is_told_as_unknown(path: Path) -> None:
     lock_path(path).mkdir()
     found = find_holder(path)
     assert (found.runs, found.pid) == (False, 0)
-    assert str(found).startswith("not known whether one runs: ")
+    assert str(found).startswith("may run or not, for its lock cannot be read: ")
     assert "Is a directory" in found.error
 
 

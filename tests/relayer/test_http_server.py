@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from http.client import HTTPConnection
@@ -185,14 +186,24 @@ def test_a_packet_shows_each_stage_with_its_transactions_while_the_relayer_runs(
     assert "ack_submitted" in run(pair, "packet", "--chain", "hub-1", "--sequence", "1").stdout
 
 
+def test_without_an_address_the_setting_is_at_fault_and_no_node(pair: Pair) -> None:
+    result = run(pair, "log-level", "debug")
+    assert result.exit_code == Exit.ENVIRONMENT
+    assert "[relayer/7]" in result.stderr
+    assert "cure: Set `http` in `[relayer]`" in result.stderr
+
+
 def test_without_a_relayer_its_commands_say_so(pair: Pair) -> None:
-    assert run(pair, "log-level").exit_code == Exit.UNREACHABLE
     (port,) = free_ports(1)
     write_config(replace(pair.config, http=Endpoint("127.0.0.1", port)))
     result = run(pair, "log-level", "debug")
     assert result.exit_code == Exit.UNREACHABLE
-    assert "[relayer/17]" in result.stderr
+    assert "the relayer does not run [relayer/17]" in result.stderr
+    assert "cure: Start the relayer" in result.stderr
+    assert "Set `http`" not in result.stderr
     assert run(pair, "packet", "--chain", "hub-1", "--sequence", "1").exit_code == Exit.ENVIRONMENT
+    with Journal(pair.config.journal):
+        assert f"the relayer runs as process {os.getpid()} [relayer/17]" in run(pair, "log-level").stderr
 
 
 def test_a_relayer_whose_address_is_taken_ends_with_the_reason(pair: Pair) -> None:
