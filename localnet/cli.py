@@ -81,7 +81,7 @@ def up_command(directory: Path, network: str | None, timeout: float, as_json: bo
     config = ensure_relayer_config(localnet)
     _show_ports(localnet, as_json=as_json)
     if config is not None and not as_json:
-        click.echo(f"\nrelayer configuration: {config}")
+        click.echo(f"relayer configuration: {config}")
 
 
 @localnet_group.command(name="down")
@@ -160,7 +160,7 @@ def _report_row(report: NodeReport) -> Sequence[str]:
 )
 @json_option
 def ports_command(directory: Path, as_options: bool, as_json: bool) -> None:
-    """Show where every node listens."""
+    """Show where every node listens, and the localnet's relayer while it runs."""
     from localnet.network import Localnet  # noqa: PLC0415
 
     if as_options and as_json:
@@ -184,6 +184,8 @@ def _list_options(localnet: Localnet) -> Sequence[str]:
 
 
 def _show_ports(localnet: Localnet, *, as_json: bool) -> None:
+    from localnet.relay import find_http  # noqa: PLC0415
+
     rows = [
         {
             "node": node.name,
@@ -205,6 +207,9 @@ def _show_ports(localnet: Localnet, *, as_json: bool) -> None:
         [[row[name] for name in names] for row in rows],
         title=str(localnet.directory),
     )
+    http = find_http(localnet)
+    if http is not None:
+        click.echo(f"\nrelayer's HTTP, while it runs: http://{http}")
 
 
 @localnet_group.command(name="logs")

@@ -55,6 +55,11 @@ def allocate_ports(count: int, base_port: int, is_free: Callable[[int], bool]) -
     return allocated
 
 
+def list_spare_ports(first: int) -> range:
+    """Return the ports that are set aside for the node whose first port this is, and that it does not use."""
+    return range(first + USED, first + STRIDE)
+
+
 def choose_base_port(directory: str) -> int:
     """Return where to look for ports when any will do; different directories start at different places."""
     digest = int.from_bytes(sha256(directory.encode()).digest()[:8], "big")

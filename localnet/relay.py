@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from relayer.config import MIN_BALANCE, ChainConfig, NodeAddress, RelayerConfig
+from abci_app.endpoint import Endpoint
+from abci_app.probe import is_port_free
+from localnet.homes import HOST
+from localnet.ports import list_spare_ports
+from relayer.config import MIN_BALANCE, ChainConfig, NodeAddress, RelayerConfig, load_config
 from relayer.config_text import format_config
+from relayer.errors import ConfigInvalid, ConfigMissing
 from relayer.types import ChainId
 
 if TYPE_CHECKING:
@@ -17,6 +22,7 @@ if TYPE_CHECKING:
 DIRECTORY: Final = "relayer"
 """Below a localnet's directory: where the relayer that belongs to it keeps its configuration and its journal."""
 
+CONFIG: Final = "relayer.toml"
 JOURNAL: Final = "relayer.db"
 
 
@@ -28,8 +34,30 @@ def ensure_relayer_config(localnet: Localnet) -> Path | None:
     kinds = {chain.kind for chain in localnet.chains.values()}
     if not {"hub", "shard"} <= kinds:
         return None
-    path = localnet.directory / DIRECTORY / "relayer.toml"
-    return path if path.exists() else write_relayer_config(localnet, path.parent)
+    path = config_path(localnet)
+    return path if path.exists() else write_relayer_config(localnet, path.parent, choose_http(localnet))
+
+
+def config_path(localnet: Localnet) -> Path:
+    """Return where the configuration of a localnet's relayer is, or would be."""
+    return localnet.directory / DIRECTORY / CONFIG
+
+
+def choose_http(localnet: Localnet) -> Endpoint | None:
+    """Return a free address for the relayer's HTTP among the ports of the first node that it does not use itself."""
+    spare = list_spare_ports(localnet.nodes[0].config.p2p.port)
+    return next((Endpoint(HOST, port) for port in spare if is_port_free(Endpoint(HOST, port))), None)
+
+
+def find_http(localnet: Localnet) -> Endpoint | None:
+    """Return where the relayer of a localnet serves HTTP while it runs, or None.
+
+    A configuration that its user has broken names no address: the relayer's own commands say what is wrong with it.
+    """
+    try:
+        return load_config(config_path(localnet)).http
+    except (ConfigMissing, ConfigInvalid):
+        return None
 
 
 def forget_relayed(directory: Path) -> None:
@@ -38,7 +66,7 @@ def forget_relayed(directory: Path) -> None:
         path.unlink()
 
 
-def write_relayer_config(localnet: Localnet, directory: Path) -> Path:
+def write_relayer_config(localnet: Localnet, directory: Path, http: Endpoint | None = None) -> Path:
     """Write `relayer.toml` for a localnet's hub and shards into a directory, and return its path."""
     directory.mkdir(parents=True, exist_ok=True)
     hub = next(chain for chain in localnet.chains.values() if chain.kind == "hub")
@@ -48,8 +76,9 @@ def write_relayer_config(localnet: Localnet, directory: Path) -> Path:
         shards=tuple(_describe_chain(localnet, shard, 0) for shard in shards),
         journal=directory / JOURNAL,
         log_format="json",
+        http=http,
     )
-    path = directory / "relayer.toml"
+    path = directory / CONFIG
     path.write_text(format_config(config), encoding="utf-8")
     return path
 

@@ -28,12 +28,14 @@ ANSWER_S: Final = 10.0
 def from_localnet(directory: Path) -> RelayerConfig:
     """Return the configuration for a localnet's chains, with a journal beside the new file.
 
+    It serves no HTTP: the address belongs to the localnet's own relayer, which may run beside this one.
+
     Raises:
       ConfigMissing: there is no localnet with hub and shards.
 
     """
     found = load_config(directory.absolute() / LOCALNET_CONFIG)
-    return replace(found, journal=Path(JOURNAL))
+    return replace(found, journal=Path(JOURNAL), http=None)
 
 
 def from_nodes(

@@ -76,7 +76,8 @@ def watching_relayer(network: SmallNetwork, twin: NodeAddress, folder: Path) -> 
         for shard in config.shards
     ]
     path = folder / "watch.toml"
-    path.write_text(format_config(replace(config, shards=tuple(shards), journal=folder / "watch.db")))
+    own = replace(config, shards=tuple(shards), journal=folder / "watch.db", http=None)
+    path.write_text(format_config(own))
     log = folder / "watch.log"
     process = start_relayer(network.console, log, "--config", str(path), "--json")
     try:

@@ -13,6 +13,7 @@ from localnet.cli import localnet_group
 from localnet.errors import AppHashesDiverge, LocalnetMissing, ManifestChanged, ManifestMissing, UnknownNode
 from localnet.manifest import load_manifest
 from localnet.network import Localnet
+from localnet.relay import ensure_relayer_config, find_http
 from localnet.status import NodeReport, Observation
 from tests.support.localnet import build_manifest, build_report, use_real_cometbft
 
@@ -108,6 +109,13 @@ def test_ports_of_a_localnet_that_does_not_run_are_shown(tmp_path: Path) -> None
     assert [row["rpc"] for row in rows] == [str(node.config.rpc) for node in localnet.nodes]
     table = run("ports", "--dir", tmp_path / "net").output
     assert all(str(node.config.p2p) in table for node in localnet.nodes)
+
+
+def test_ports_name_the_address_of_the_relayer(tmp_path: Path) -> None:
+    localnet = Localnet.create(replace(load_manifest("small"), base_port=0), tmp_path / "net")
+    ensure_relayer_config(localnet)
+    shown = run("ports", "--dir", tmp_path / "net").output
+    assert f"relayer's HTTP, while it runs: http://{find_http(localnet)}\n" in shown
 
 
 def test_logs_of_one_node_bear_its_name(tmp_path: Path) -> None:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
+from abci_app.endpoint import Endpoint
 from bench.played.app import RELAYER
 from cli.errors import Exit
 from cli.main import root
 from relayer.config import FilterConfig, load_config
+from relayer.config_text import format_config
 from tests.support.ports import free_ports
 from tests.support.relayer import running_pair
 from tests.support.relayer_cli import write_config
@@ -88,13 +90,15 @@ def test_config_validate_notes_a_port_that_no_chain_has(pair: Pair, live: tuple[
 def test_config_init_takes_over_a_localnet(pair: Pair, tmp_path: Path) -> None:
     written = tmp_path / "net" / "relayer" / "relayer.toml"
     written.parent.mkdir(parents=True)
-    written.write_text((pair.directory / "relayer.toml").read_text())
+    http = Endpoint("127.0.0.1", free_ports(1)[0])
+    written.write_text(format_config(replace(pair.config, http=http)))
     out = tmp_path / "mine.toml"
     made = invoke("config", "init", "--localnet", str(tmp_path / "net"), "--out", str(out))
     assert made.exit_code == 0, made.output
     config = load_config(out)
     assert [chain.nodes for chain in config.chains] == [chain.nodes for chain in pair.config.chains]
     assert config.journal == tmp_path / "relayer.db"
+    assert config.http is None
 
 
 @pytest.mark.parametrize(
