@@ -6,12 +6,13 @@ import dataclasses
 import json
 import os
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from _typeshed import DataclassInstance
 
@@ -92,9 +93,15 @@ def print_json(value: DataclassInstance) -> None:
     click.echo(json.dumps(dataclasses.asdict(value), indent=2))
 
 
-def print_rows(rows: Sequence[DataclassInstance], columns: Sequence[str], title: str = "") -> None:
-    """Print some fields of values as a table; underscores of their names become spaces."""
+def print_rows(
+    rows: Sequence[DataclassInstance],
+    columns: Sequence[str],
+    title: str = "",
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Print some fields of values as a table, under `headers`, or their names with spaces for underscores."""
     from abci_app.table import print_table  # noqa: PLC0415
 
     table = [tuple(str(getattr(row, column)) for column in columns) for row in rows]
-    print_table(tuple(column.replace("_", " ") for column in columns), table, title)
+    names = tuple(headers.get(column, column.replace("_", " ")) for column in columns)
+    print_table(names, table, title)

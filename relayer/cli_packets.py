@@ -66,7 +66,8 @@ def pending_command(*, config_path: Path, shards: Sequence[str], limit: int, as_
     """Show open packets with their age, the oldest first.
 
     They are those that the chains call open: neither acknowledged nor timed out, whoever relays. How far the relayer
-    of this configuration is with each is shown beside.
+    of this configuration is with each is shown beside. The age counts from the block that sent a packet, or, if no node
+    keeps that block, from when the relayer saw it; attempts are those that failed.
     """
     config = choose_shards(load_quietly(config_path), shards)
     report, problem = asyncio.run(_report_pending(config, limit))
@@ -84,7 +85,7 @@ def pending_command(*, config_path: Path, shards: Sequence[str], limit: int, as_
             "attempts",
             "reason",
         )
-        print_rows(report.packets, columns)
+        print_rows(report.packets, columns, headers={"attempts": "failed attempts"})
         click.echo(f"\n{report.total} open, {len(report.packets)} shown")
     if problem is not None:
         raise problem
@@ -110,7 +111,8 @@ async def _report_pending(config: RelayerConfig, limit: int) -> tuple[PendingRep
 def packet_command(*, config_path: Path, chain: str, client: str, sequence: int, as_json: bool) -> None:
     """Show the way of one packet: each stage that it reached, when, and in which transaction.
 
-    It is what the relayer of this configuration remembers; the same is served over HTTP under /packets.
+    It is what the relayer of this configuration remembers; the same is served over HTTP under /packets. Its age counts
+    from when the relayer saw it, and attempts are those that failed.
     """
     from relayer.packetview import find_packet  # noqa: PLC0415
     from relayer.types import ChainId, ClientId, LinkEnd, PacketKey  # noqa: PLC0415
@@ -123,7 +125,8 @@ def packet_command(*, config_path: Path, chain: str, client: str, sequence: int,
         print_json(view)
         return
     click.echo(
-        f"{key}: {view.stage}, {view.age_s} s old, {view.attempts} attempts{view.failure and ', '}{view.failure}"
+        f"{key}: {view.stage}, seen {view.age_s} s ago, failed attempts: {view.attempts}"
+        f"{view.failure and ', '}{view.failure}"
     )
     _print_moves(view.moves)
 

@@ -9,6 +9,7 @@ import structlog
 
 from relayer.actions import LaneBlocked, LaneFreed, PutBody, PutPacket, PutTx
 from relayer.types import NS_PER_SECOND, Step, TxState
+from tx.errors import REGISTRY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from relayer.actions import RelayAction
     from relayer.metrics import RelayMetrics
     from relayer.state import RelayState
-    from relayer.types import BodyRecord, PacketRecord, TimeNs, TxRecord
+    from relayer.types import BodyRecord, Failure, PacketRecord, TimeNs, TxRecord
 
 SAMPLE_NS: Final = 200_000_000
 
@@ -42,7 +43,8 @@ class Observer:
                 case PutBody(record):
                     self._note_body(record, now_ns)
                 case LaneBlocked(end, failure):
-                    LOG.warning("lane blocked", chain=end.chain, client=end.client, reason=str(failure))
+                    fields = {"chain": end.chain, "client": end.client, "reason": str(failure)}
+                    LOG.warning("lane blocked", **fields, **_cure_of(failure))
                 case LaneFreed(end):
                     LOG.info("lane works again", chain=end.chain, client=end.client)
         if self.metrics is not None and now_ns - self.sampled_ns >= SAMPLE_NS:
@@ -90,3 +92,9 @@ class Observer:
             LOG.warning("body delayed", **fields, attempts=record.attempts, reason=str(record.failure))
         else:
             LOG.info("body wanted", **fields)
+
+
+def _cure_of(failure: Failure) -> dict[str, str]:
+    """Return the field that says what can be done about a failure; none if its code is not known to this process."""
+    registered = REGISTRY.get((failure.codespace, failure.code))
+    return {} if registered is None else {"cure": registered.CURE}

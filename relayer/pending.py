@@ -49,6 +49,7 @@ class PendingPacket:
     timeout_in_s: int
     """Until it can no longer be received; negative when it must be timed out."""
     attempts: int
+    """Failures of our relayer's present duty."""
     reason: str
     """Why it still waits, as far as it is known; empty where nothing is in its way."""
 

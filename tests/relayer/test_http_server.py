@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from http.client import HTTPConnection
@@ -183,7 +184,9 @@ def test_a_packet_shows_each_stage_with_its_transactions_while_the_relayer_runs(
         assert moves[stage]["tx_height"] > 0
     assert found["ended"]
     assert run_json(pair, "packet", "--chain", "hub-1", "--sequence", "1")["moves"] == found["moves"]
-    assert "ack_submitted" in run(pair, "packet", "--chain", "hub-1", "--sequence", "1").stdout
+    said = run(pair, "packet", "--chain", "hub-1", "--sequence", "1").stdout
+    assert re.match(r".*#1: acknowledged, seen \d+ s ago, failed attempts: 0\n", said)
+    assert "ack_submitted" in said
 
 
 def test_without_an_address_the_setting_is_at_fault_and_no_node(pair: Pair) -> None:

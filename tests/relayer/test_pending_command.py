@@ -26,7 +26,9 @@ def test_pending_shows_every_open_packet_with_its_age(pair: Pair) -> None:
     assert all(3500 < packet["timeout_in_s"] <= 3600 for packet in report["packets"])
     limited = run_json(pair, "pending", "--shard", "shard-1", "--limit", "2")
     assert (limited["total"], len(limited["packets"])) == (4, 2)
-    assert "4 open" in run(pair, "pending").stdout
+    said = run(pair, "pending").stdout
+    assert "failed attempts" in said
+    assert "4 open" in said
 
 
 def test_pending_names_the_stage_and_the_reason_of_our_relayer(pair: Pair) -> None:
