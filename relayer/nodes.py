@@ -7,6 +7,7 @@ an answer: a node's refusal is passed on.  Only "I am not that far" is a reason 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -48,6 +49,8 @@ LOG = structlog.get_logger(__name__)
 MAX_MESSAGE_BYTES: Final = 64 * 1024 * 1024
 FIRST_COOLING_S: Final = 0.25
 LONGEST_COOLING_S: Final = 15.0
+MEASURE_S: Final = 1.0
+"""How long all nodes of a chain are waited for that are asked at once how far they are."""
 
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
@@ -87,6 +90,8 @@ class Node:
     cooling_until_s: float = 0.0
     is_checked: bool = False
     """It belongs to the right chain."""
+    behind_until_s: float = 0.0
+    """Until then others are asked first, whatever it answers: it was found to be behind them, or not to answer."""
 
     @property
     def node(self) -> node_grpc.NodeServiceAsyncStub:
@@ -156,6 +161,40 @@ class ChainNodes:
             raise unable
         raise EndpointsDown(f"{self.chain_id}: expected an answer, got: {'; '.join(reasons)}")
 
+    async def prefer_newest(self, slack_blocks: int = 0, period_s: float = math.inf) -> None:
+        """Ask all nodes at once how far they are, and ask those first for a while that are not behind the others.
+
+        The order stays as it is among those that are within `slack_blocks` of the newest, and if no node answers in
+        time.  A chain of one node is not asked.
+        """
+        if len(self.nodes) < 2:
+            return
+        tasks = [asyncio.create_task(self._measure(node)) for node in self.nodes]
+        try:
+            await asyncio.wait(tasks, timeout=MEASURE_S)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+        heights = [-1 if task.cancelled() else task.result() for task in tasks]
+        newest = max(heights)
+        if newest < 0:
+            return
+        for node, height in zip(self.nodes, heights, strict=True):
+            is_behind = height < 0 or height + slack_blocks < newest
+            if is_behind and not node.behind_until_s:
+                LOG.info("node is behind", chain=self.chain_id, node=node.address.rpc, newest=newest)
+            node.behind_until_s = self.clock_s() + period_s if is_behind else 0.0
+
+    async def _measure(self, node: Node) -> int:
+        """Return the height of a node's newest executed block, or -1 if it does not tell."""
+        request = query_pb2.GetStatusRequest()
+        try:
+            answer = await self._ask_one(node, lambda node: node.node.GetStatus(request, timeout=MEASURE_S))
+        except (NodeSilent, AppError):
+            return -1
+        return answer.height
+
     async def follow_heights(self, cursor: int) -> AsyncGenerator[int, None]:
         """Yield every height above the cursor, in order and without a gap, from whichever node serves them.
 
@@ -195,11 +234,13 @@ class ChainNodes:
         node.cooling_until_s = self.clock_s() + LONGEST_COOLING_S
 
     def _in_order(self) -> Sequence[Node]:
-        """Return the nodes in order of preference, those that cool last, the coolest first among them."""
+        """Return the nodes in order of preference, those behind after others, and last those that cool, the coolest first."""
         now_s = self.clock_s()
         ready = [node for node in self.nodes if node.cooling_until_s <= now_s]
+        newest = [node for node in ready if node.behind_until_s <= now_s]
+        behind = [node for node in ready if node.behind_until_s > now_s]
         cooling = sorted((node for node in self.nodes if node.cooling_until_s > now_s), key=_cooling_end)
-        return [*ready, *cooling]
+        return [*newest, *behind, *cooling]
 
     async def _ask_one(self, node: Node, question: Callable[[Node], Awaitable[T]]) -> T:
         try:

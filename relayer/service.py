@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import signal
 import time
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from abci_app.both import finish_all
 from abci_app.keyfile import load_key
 from relayer.driver import Driver
 from relayer.each_link import ask_links
@@ -27,10 +29,11 @@ from relayer.sampler import Sampler
 from relayer.status import StatusReport, collect_status
 from relayer.submit import Submitter
 from relayer.trail import Trail, trail_path
+from relayer.watcher import STALL_BLOCKS
 from tx.errors import AppError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Iterator
+    from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 
     from relayer.config import RelayerConfig
     from relayer.nodes import ChainNodes
@@ -39,21 +42,29 @@ if TYPE_CHECKING:
 LOG = structlog.get_logger(__name__)
 
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+MEASURE_EVERY_S: Final = 15.0
+"""Pause of a running relayer between two looks at how far all nodes are."""
+BEHIND_S: Final = 2 * MEASURE_EVERY_S
+"""How long a running relayer believes such a look."""
 
 
 @asynccontextmanager
-async def connected(config: RelayerConfig) -> AsyncIterator[tuple[ChainNodes, dict[ChainId, ChainNodes]]]:
-    """Yield clients of the hub's nodes and of each served shard's."""
+async def connected(
+    config: RelayerConfig, slack_blocks: int = 0, period_s: float = math.inf
+) -> AsyncIterator[tuple[ChainNodes, dict[ChainId, ChainNodes]]]:
+    """Yield clients of the hub's nodes and of each served shard's; see `ChainNodes.prefer_newest`."""
     timeout_s = float(config.request_timeout_s)
     hub = connect(config.hub.chain_id, "hub", config.hub.nodes, timeout_s)
     shards = {
         shard.chain_id: connect(shard.chain_id, "shard", shard.nodes, timeout_s)
         for shard in config.served_shards
     }
+    chains = (hub, *shards.values())
     try:
+        await finish_all(chain.prefer_newest(slack_blocks, period_s) for chain in chains)
         yield hub, shards
     finally:
-        for chain in (hub, *shards.values()):
+        for chain in chains:
             await chain.close()
 
 
@@ -123,10 +134,10 @@ async def relay(config: RelayerConfig, *, retry_refused: bool = False) -> None:
     keys = load_keys((config.hub, *config.served_shards))
     async with AsyncExitStack() as stack:
         journal = stack.enter_context(Journal(config.journal))
-        hub, shards = await stack.enter_async_context(connected(config))
+        hub, shards = await stack.enter_async_context(connected(config, STALL_BLOCKS, BEHIND_S))
         trail = stack.enter_context(Trail(trail_path(config.journal)))
         driver = Driver(config, journal, hub, shards, keys, retry_refused=retry_refused, listeners=(trail,))
-        beside: list[Coroutine[None, None, None]] = []
+        beside: list[Coroutine[None, None, None]] = [_prefer_newest((hub, *shards.values()))]
         if config.http is not None:
             driver.metrics = RelayMetrics((hub.chain_id, *shards))
             stack.enter_context(RelayServer(config.http, config.journal, driver.metrics.registry))
@@ -136,6 +147,13 @@ async def relay(config: RelayerConfig, *, retry_refused: bool = False) -> None:
         LOG.info("relayer started", hub=hub.chain_id, shards=sorted(shards), process=os.getpid())
         await _run_until_stopped(driver.run(), *beside)
     LOG.info("relayer stopped")
+
+
+async def _prefer_newest(chains: Sequence[ChainNodes]) -> None:
+    """Find out for ever which nodes have stopped or go on again; small differences leave the order to the operator."""
+    while True:
+        await asyncio.sleep(MEASURE_EVERY_S)
+        await finish_all(chain.prefer_newest(STALL_BLOCKS, BEHIND_S) for chain in chains)
 
 
 async def _run_until_stopped(*works: Coroutine[None, None, None]) -> None:

@@ -197,6 +197,7 @@ class Mempool:
     failures: int = 0
     cooling_until_s: float = 0.0
     is_checked: bool = True
+    behind_until_s: float = 0.0
     asked: int = 0
 
     @property

@@ -42,6 +42,7 @@ class Liar:
     status: int = 0
     results_height: int = 7
     is_checked: bool = True
+    behind_until_s: float = 0.0
     timeout_s: float = 1.0
     failures: int = 0
     cooling_until_s: float = 0.0
