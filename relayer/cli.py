@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from relayer.cli_checks import clients_command, health_command, log_level_command, pay_command
-from relayer.cli_common import config_option, json_option, load_quietly, print_json
+from relayer.cli_common import config_option, json_option, load_quietly, print_errors, print_json
 from relayer.cli_config import config_group, keys_group
 from relayer.cli_packets import clear_command, dry_run_command, packet_command, pending_command
 
@@ -120,14 +120,21 @@ def _print_status(report: StatusReport) -> None:
     print_table(
         ("chain", "height", "read up to", "state"),
         [
-            (chain.chain_id, str(chain.height), str(chain.cursor), chain.error or "ok")
+            (
+                chain.chain_id,
+                "-" if chain.height is None else str(chain.height),
+                str(chain.cursor),
+                "unknown" if chain.error else "ok",
+            )
             for chain in report.chains
         ],
         "Chains",
     )
+    print_errors((chain.chain_id, chain.error) for chain in report.chains)
     rows = [row for link in report.links for row in _link_rows(link)]
     columns = ("link", "on", "client", "state", "expires in s", "pending", "oldest in s", "refused")
     print_table(columns, rows, "\nLinks")
+    print_errors((link.shard, link.error) for link in report.links)
     if report.packets:
         rows = [(count.chain_id, count.stage, str(count.packets)) for count in report.packets]
         print_table(("sent by", "stage", "packets"), rows, "\nPackets")
@@ -139,7 +146,7 @@ def _print_status(report: StatusReport) -> None:
 
 def _link_rows(link: LinkStatus) -> list[tuple[str, ...]]:
     if not link.ready:
-        return [(link.shard, "", "", link.error, "", "", "", "")]
+        return [(link.shard, "-", "-", "not ready", "-", "-", "-", "-")]
     return [
         (
             link.shard,

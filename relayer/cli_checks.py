@@ -14,6 +14,7 @@ from relayer.cli_common import (
     config_option,
     json_option,
     load_quietly,
+    print_errors,
     print_json,
     print_rows,
     shards_option,
@@ -54,9 +55,9 @@ def clients_command(*, config_path: Path, shards: Sequence[str], as_json: bool) 
             "height",
             "expires_in_s",
             "refresh_in_s",
-            "error",
         )
         print_rows(rows, columns)
+        print_errors((row.shard, row.error) for row in rows)
     if problem is not None:
         raise problem
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from _typeshed import DataclassInstance
 
@@ -99,9 +99,21 @@ def print_rows(
     title: str = "",
     headers: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """Print some fields of values as a table, under `headers`, or their names with spaces for underscores."""
+    """Print some fields of values as a table, None as a dash, under `headers`, or their names with spaces for underscores."""
     from abci_app.table import print_table  # noqa: PLC0415
 
-    table = [tuple(str(getattr(row, column)) for column in columns) for row in rows]
+    table = [tuple(_format_cell(getattr(row, column)) for column in columns) for row in rows]
     names = tuple(headers.get(column, column.replace("_", " ")) for column in columns)
     print_table(names, table, title)
+
+
+def _format_cell(value: object) -> str:
+    return "-" if value is None else str(value)
+
+
+def print_errors(errors: Iterable[tuple[str, str]]) -> None:
+    """Print below a table what is too long for it: what each of its subjects has to say, if that is anything."""
+    for subject, error in errors:
+        if error:
+            # That of a chain without a node that answers names the chain itself.
+            click.echo(f"{subject}: {error.removeprefix(f'{subject}: ')}")

@@ -24,22 +24,22 @@ class ClientRow:
 
     shard: str
     """Names the link."""
-    chain: str
-    """The chain that keeps it; empty if the link could not be read."""
-    client: str
-    follows: str
+    chain: str | None
+    """The chain that keeps it.  This and all else but status and error is None if the link could not be read."""
+    client: str | None
+    follows: str | None
     """The chain whose headers it checks."""
     status: str
-    """active, expired, frozen; empty if the link could not be read."""
-    height: int
+    """active, expired, frozen; unknown if the link could not be read."""
+    height: int | None
     """Of the newest header that it knows."""
-    expires_in_s: int
+    expires_in_s: int | None
     """Negative once it has expired."""
-    trusting_period_s: int
-    refresh_in_s: int
+    trusting_period_s: int | None
+    refresh_in_s: int | None
     """Until the relayer shows it a header even if there is nothing to relay; negative when that is overdue."""
     error: str
-    """Why the link could not be read."""
+    """Why the link could not be read; empty if it could."""
 
 
 async def list_rows(
@@ -54,7 +54,7 @@ async def list_rows(
     for shard, result in zip(shards, results, strict=True):
         if isinstance(result, AppError):
             first = first or result
-            rows.append(ClientRow(shard, "", "", "", "", 0, 0, 0, 0, str(result)))
+            rows.append(_unknown_row(shard, result))
         elif isinstance(result, BaseException):
             raise result
         else:
@@ -62,6 +62,21 @@ async def list_rows(
             rows.append(_row(shard, ends.hub, ends.shard, result.hub_client, options, now_ns))
             rows.append(_row(shard, ends.shard, ends.hub, result.shard_client, options, now_ns))
     return tuple(rows), first
+
+
+def _unknown_row(shard: str, error: AppError) -> ClientRow:
+    return ClientRow(
+        shard=shard,
+        chain=None,
+        client=None,
+        follows=None,
+        status="unknown",
+        height=None,
+        expires_in_s=None,
+        trusting_period_s=None,
+        refresh_in_s=None,
+        error=str(error),
+    )
 
 
 def _row(

@@ -31,8 +31,8 @@ class ChainStatus:
     """One chain."""
 
     chain_id: str
-    height: int
-    """Of its newest block; 0 if no node answers."""
+    height: int | None
+    """Of its newest block; None if no node answers."""
     cursor: int
     """Of the newest block that the relayer has read; 0 if there is no journal."""
     error: str
@@ -146,7 +146,7 @@ async def _chain_status(chain: ChainNodes, unfinished: Restored | None) -> Chain
     try:
         head = await queries.get_head(chain)
     except AppError as error:
-        return ChainStatus(chain.chain_id, 0, cursor, str(error))
+        return ChainStatus(chain.chain_id, None, cursor, str(error))
     return ChainStatus(chain.chain_id, head.height, cursor, "")
 
 

@@ -53,3 +53,24 @@ def test_link_shows_what_it_did_for_the_others(pair: Pair) -> None:
     assert "shard-1: " in result.stdout
     assert f"{DEAD}: not linked: {DEAD}: expected an answer" in result.stdout
     assert "[relayer/21]" in result.stderr
+
+
+def test_what_is_not_known_of_a_client_is_no_number(pair: Pair) -> None:
+    rows = run_json(pair, "clients", exit_code=Exit.REFUSED)["clients"]
+    unknown = [row for row in rows if row["shard"] == DEAD]
+    assert [row["status"] for row in unknown] == ["unknown"]
+    numbers = ("height", "expires_in_s", "trusting_period_s", "refresh_in_s")
+    assert [unknown[0][name] for name in numbers] == [None] * 4
+    assert run_json(pair, "status")["chains"][1]["height"] is None
+
+
+@pytest.mark.parametrize("command", ["status", "clients"])
+def test_a_long_error_stands_below_the_table(pair: Pair, command: str) -> None:
+    lines = run(pair, command).stdout.splitlines()
+    told = [line for line in lines if "expected" in line]
+    assert told
+    assert all(line.startswith(f"{DEAD}: expected") for line in told)
+    rows = [line.split() for line in lines if line.startswith(DEAD) and line not in told]
+    assert rows
+    assert all("-" in row for row in rows)
+    assert all(len(line) <= 100 for line in lines if line not in told)
