@@ -58,6 +58,18 @@ def read_block(chain: ChainId, results: BlockResults, links: Mapping[LinkEnd, Li
     )
 
 
+def find_receipt(
+    chain: ChainId, results: BlockResults, links: Mapping[LinkEnd, Link], key: PacketKey
+) -> int | None:
+    """Return the place in a block of the transaction that received a packet, or None if none did."""
+    for place, tx in enumerate(results.txs):
+        for event in _read_packets(chain, tx.events if tx.code == 0 else ()):
+            is_receipt = event.kind is PacketEventKind.WRITE_ACK
+            if is_receipt and find_key(chain, event.kind, event.packet, links) == key:
+                return place
+    return None
+
+
 def find_key(
     chain: ChainId, kind: PacketEventKind, packet: packet_pb2.Packet, links: Mapping[LinkEnd, Link]
 ) -> PacketKey | None:

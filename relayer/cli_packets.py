@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from relayer.clear import ClearReport
     from relayer.config import RelayerConfig
     from relayer.dryrun import Plan
-    from relayer.packetview import MoveView
+    from relayer.packetview import MoveView, PacketView
     from relayer.pending import PendingReport
     from relayer.types import PacketKey
     from tx.errors import AppError
@@ -113,6 +113,8 @@ def packet_command(*, config_path: Path, chain: str, client: str, sequence: int,
 
     It is what the relayer of this configuration remembers; the same is served over HTTP under /packets. Its age counts
     from when the relayer saw it, and attempts are those that failed.
+
+    The transaction in which the packet reached its receiver, whoever sent it, is looked for in the receiver's blocks.
     """
     from relayer.packetview import find_packet  # noqa: PLC0415
     from relayer.types import ChainId, ClientId, LinkEnd, PacketKey  # noqa: PLC0415
@@ -121,6 +123,7 @@ def packet_command(*, config_path: Path, chain: str, client: str, sequence: int,
     check_chain(config, chain)
     key = PacketKey(LinkEnd(ChainId(chain), ClientId(client)), sequence)
     view = find_packet(config.journal, key, time.time_ns())
+    view = asyncio.run(_add_delivery(config, view, key))
     if as_json:
         print_json(view)
         return
@@ -129,6 +132,17 @@ def packet_command(*, config_path: Path, chain: str, client: str, sequence: int,
         f"{view.failure and ', '}{view.failure}"
     )
     _print_moves(view.moves)
+
+
+async def _add_delivery(config: RelayerConfig, view: PacketView, key: PacketKey) -> PacketView:
+    from relayer.delivery import COMMITTED, add_delivery  # noqa: PLC0415
+    from relayer.service import connected, open_reader  # noqa: PLC0415
+
+    if all(move.stage != COMMITTED for move in view.moves):
+        return view
+    with open_reader(config) as journal:
+        async with connected(config) as (hub, found):
+            return view if journal is None else await add_delivery(view, key, journal, hub, found)
 
 
 def _print_moves(moves: Sequence[MoveView]) -> None:

@@ -28,7 +28,7 @@ class MoveView:
     stage: str
     at_ns: int
     tx_hash: str
-    """Of our transaction, in hexadecimal; empty where there is none."""
+    """Of our transaction, in hexadecimal, or of the one that delivered the packet; empty where none is known."""
     tx_state: str
     """What became of it: pending, included, failed, expired; empty if it is not known."""
     tx_height: int
