@@ -20,7 +20,7 @@ from relayer.errors import JournalMissing, ShardUnknown
 from relayer.filters import CURE, list_doubts
 from relayer.http_server import RelayServer
 from relayer.journal import Journal, JournalReader
-from relayer.keyring import load_keys
+from relayer.keyring import KeyRing, load_keys
 from relayer.link import LinkedShard, Linker, LinkReport
 from relayer.metrics import RelayMetrics
 from relayer.nodes import connect
@@ -132,12 +132,18 @@ async def relay(config: RelayerConfig, *, retry_refused: bool = False) -> None:
 
     """
     keys = load_keys((config.hub, *config.served_shards))
+    await _run_until_stopped(_relay(config, keys, retry_refused=retry_refused))
+    LOG.info("relayer stopped")
+
+
+async def _relay(config: RelayerConfig, keys: KeyRing, *, retry_refused: bool) -> None:
+    """Relay until cancelled."""
     async with AsyncExitStack() as stack:
         journal = stack.enter_context(Journal(config.journal))
         hub, shards = await stack.enter_async_context(connected(config, STALL_BLOCKS, BEHIND_S))
         trail = stack.enter_context(Trail(trail_path(config.journal)))
         driver = Driver(config, journal, hub, shards, keys, retry_refused=retry_refused, listeners=(trail,))
-        beside: list[Coroutine[None, None, None]] = [_prefer_newest((hub, *shards.values()))]
+        beside: list[Coroutine[None, None, None]] = []
         if config.http is not None:
             driver.metrics = RelayMetrics((hub.chain_id, *shards))
             stack.enter_context(RelayServer(config.http, config.journal, driver.metrics.registry))
@@ -145,8 +151,9 @@ async def relay(config: RelayerConfig, *, retry_refused: bool = False) -> None:
         for doubt in list_doubts(config.filter):
             LOG.warning("filter in doubt", reason=doubt, cure=CURE)
         LOG.info("relayer started", hub=hub.chain_id, shards=sorted(shards), process=os.getpid())
-        await _run_until_stopped(driver.run(), *beside)
-    LOG.info("relayer stopped")
+        async with asyncio.TaskGroup() as tasks:
+            for work in (driver.run(), _prefer_newest((hub, *shards.values())), *beside):
+                tasks.create_task(work)
 
 
 async def _prefer_newest(chains: Sequence[ChainNodes]) -> None:
@@ -156,8 +163,8 @@ async def _prefer_newest(chains: Sequence[ChainNodes]) -> None:
         await finish_all(chain.prefer_newest(STALL_BLOCKS, BEHIND_S) for chain in chains)
 
 
-async def _run_until_stopped(*works: Coroutine[None, None, None]) -> None:
-    """Run until a signal comes or one of the works fails.
+async def _run_until_stopped(work: Coroutine[None, None, None]) -> None:
+    """Run until a signal comes or the work fails.
 
     Raises:
       AppError: it failed as expected.
@@ -167,23 +174,21 @@ async def _run_until_stopped(*works: Coroutine[None, None, None]) -> None:
     loop = asyncio.get_running_loop()
     for number in STOP_SIGNALS:
         loop.add_signal_handler(number, stop.set)
-    running = [asyncio.create_task(work) for work in works]
-    stopping = asyncio.create_task(stop.wait())
+    running, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
     try:
-        await asyncio.wait((*running, stopping), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in (*running, stopping):
-            task.cancel()
-        results = await asyncio.gather(*running, stopping, return_exceptions=True)
+        running.cancel()
+        stopping.cancel()
+        failure, _ = await asyncio.gather(running, stopping, return_exceptions=True)
         for number in STOP_SIGNALS:
             loop.remove_signal_handler(number)
-    for failure in results:
-        if isinstance(failure, BaseExceptionGroup):
-            expected = failure.subgroup(AppError)
-            if expected is not None:
-                raise _first(expected)
-        if isinstance(failure, BaseException) and not isinstance(failure, asyncio.CancelledError):
-            raise failure
+    if isinstance(failure, BaseExceptionGroup):
+        expected = failure.subgroup(AppError)
+        if expected is not None:
+            raise _first(expected)
+    if isinstance(failure, BaseException) and not isinstance(failure, asyncio.CancelledError):
+        raise failure
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

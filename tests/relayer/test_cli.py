@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,8 +18,9 @@ from click.testing import CliRunner
 
 from abci_app.endpoint import Endpoint
 from relayer.cli import relayer_group
-from relayer.config import FilterConfig
+from relayer.config import FilterConfig, NodeAddress
 from relayer.errors import ConfigMissing
+from relayer.holder import find_holder
 from tests.support.ports import free_ports
 from tests.support.relayer import ended, received, running_pair
 from tests.support.relayer_cli import write_config
@@ -128,6 +130,20 @@ def test_a_signal_ends_the_relayer_cleanly(pair: Pair, number: signal.Signals) -
     assert lines[0]["event"] == "relayer started"
     assert lines[-1]["event"] == "relayer stopped"
     assert {"packet moved", "link found"} <= {line["event"] for line in lines}
+
+
+def test_a_signal_ends_a_relayer_cleanly_that_waits_for_a_silent_node(pair: Pair) -> None:
+    run(pair, "link")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        nodes = (NodeAddress(f"http://{address}", address), *pair.config.hub.nodes)
+        write_config(replace(pair.config, hub=replace(pair.config.hub, nodes=nodes)))
+        with start(pair, "--json") as process:
+            eventually(lambda: find_holder(pair.config.journal).runs, "the journal to be taken")
+            process.send_signal(signal.SIGTERM)
+            _, logged = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert json.loads(logged.splitlines()[-1])["event"] == "relayer stopped"
 
 
 def test_a_relayer_that_is_killed_again_and_again_loses_nothing(pair: Pair) -> None:
