@@ -8,10 +8,18 @@ from typing import TYPE_CHECKING, Final
 from relayer.actions import BroadcastTx, PutTx, SignBatch, SubmitItem
 from relayer.events import ItemAbsent, ItemProved, ItemUnproved
 from relayer.lanework import block, drop_refresh
-from relayer.packetwork import ask_about, doubt, drop_batch, finish, refuse, wait_again
+from relayer.packetwork import (
+    ask_about,
+    doubt,
+    drop_batch,
+    finish,
+    receive_after_all,
+    refuse,
+    wait_again,
+)
 from relayer.policy import Consequence, consequence_of
 from relayer.state import BatchStage, TrackedTx, Turn
-from relayer.types import Duty, Height, Step, TimeNs, TxRecord, TxState
+from relayer.types import NS_PER_SECOND, Duty, Height, Step, TimeNs, TxRecord, TxState
 from tx.envelope import MAX_MESSAGES
 
 if TYPE_CHECKING:
@@ -30,6 +38,7 @@ def handle_proved(turn: Turn, event: BatchProved) -> None:
     if batch is None or batch.stage is not BatchStage.PROVING:
         return
     batch.header_time_ns = event.header_time_ns
+    _correct_time(turn, batch)
     for result in event.items:
         if result.key in batch.items:
             _take_proof(turn, batch, result)
@@ -46,6 +55,13 @@ def handle_proved(turn: Turn, event: BatchProved) -> None:
     turn.emit(SignBatch(batch.batch_id, batch.lane, batch.target_height, event.headers, items))
 
 
+def _correct_time(turn: Turn, batch: Batch) -> None:
+    """Believe a verified header rather than what a node has said of the newest block."""
+    origin = turn.state.chain(turn.state.lanes[batch.lane].origin.chain)
+    if batch.target_height == origin.head:
+        origin.head_time_ns = batch.header_time_ns
+
+
 def _submit_item(record: PacketRecord, proof: bytes) -> SubmitItem:
     return SubmitItem(record.duty, record.packet_bytes, record.acknowledgement, proof)
 
@@ -53,6 +69,9 @@ def _submit_item(record: PacketRecord, proof: bytes) -> SubmitItem:
 def _take_proof(turn: Turn, batch: Batch, result: ItemProved | ItemAbsent | ItemUnproved) -> None:
     """Note the proof of one packet, or what its absence means."""
     record = turn.state.packets[result.key]
+    if record.duty is Duty.TIMEOUT and batch.header_time_ns < record.timeout_s * NS_PER_SECOND:
+        receive_after_all(turn, record)
+        return
     match result:
         case ItemProved(key, proof):
             batch.proofs[key] = proof

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from relayer.actions import PutCursor
 from relayer.bodywork import want_body_of
 from relayer.lanework import ask_pending, note_update
-from relayer.packetwork import add_sent, add_written, finish, start_duty
+from relayer.packetwork import add_sent, add_written, correct, finish, is_misled, start_duty
 from relayer.state import KEPT_HASHES
 from relayer.txwork import look_up_all, settle_included
 from relayer.types import NS_PER_SECOND, Duty, Height, LinkEnd
@@ -20,16 +20,24 @@ if TYPE_CHECKING:
 
 
 def handle_head(turn: Turn, event: HeadSeen) -> None:
-    """Take note of a chain's newest block."""
+    """Take note of a chain's newest block.
+
+    One that is below, or earlier than, the newest before takes that back: a node had lied.
+    """
     chain = turn.state.chain(event.chain)
     if event.last_block_hash:
         chain.hashes[Height(event.height - 1)] = event.last_block_hash
         while len(chain.hashes) > KEPT_HASHES:
             chain.hashes.popitem(last=False)
-    if event.height <= chain.head:
+    if (event.height, event.time_ns) == (chain.head, chain.head_time_ns):
         return
-    chain.start = chain.start or event.height
+    is_lower = event.height < chain.head or event.time_ns < chain.head_time_ns
+    is_first = not chain.head
+    chain.start = event.height if is_first else min(chain.start, event.height)
     chain.head, chain.head_time_ns = event.height, event.time_ns
+    if is_lower or is_first:
+        # The journal may hold what a lie has led to before the start.
+        _take_back(turn, event.chain)
     _expire_packets(turn, event.chain)
     look_up_all(turn, event.chain)
     mark_chain(turn, event.chain)
@@ -54,6 +62,14 @@ def _expire_packets(turn: Turn, chain_id: ChainId) -> None:
         record = turn.state.packets.get(key)
         if record is not None and record.duty is Duty.RECEIVE:
             start_duty(turn, record, Duty.TIMEOUT, chain.head)
+
+
+def _take_back(turn: Turn, chain_id: ChainId) -> None:
+    """Correct what a false head of a chain has done to the packets that wait for a proof from there."""
+    lanes = [lane for lane in turn.state.lanes.values() if lane.origin.chain == chain_id]
+    for record in [turn.state.packets[key] for lane in lanes for key in lane.waiting]:
+        if is_misled(turn, record):
+            correct(turn, record)
 
 
 def handle_block(turn: Turn, event: BlockSeen) -> None:
@@ -89,8 +105,8 @@ def _set_cursor(turn: Turn, chain_id: ChainId, height: Height) -> None:
 
 
 def handle_skipped(turn: Turn, event: BlocksSkipped) -> None:
-    """Go on above blocks that cannot be read."""
-    if event.height > turn.state.chain(event.chain).cursor:
+    """Go on above blocks that cannot be read, or go back below blocks that there are not."""
+    if event.height != turn.state.chain(event.chain).cursor:
         _set_cursor(turn, event.chain, event.height)
         _list_again(turn, event.chain)
 

@@ -81,6 +81,8 @@ def start_duty(
     """Give a packet a new duty, with a clean record."""
     detach(turn, record)
     turn.state.turns.pop(record.key, None)
+    if (record.duty, duty) == (Duty.RECEIVE, Duty.TIMEOUT):
+        turn.state.received_from[record.key] = record.provable_from
     fresh = replace(
         record,
         duty=duty,
@@ -107,6 +109,9 @@ def wait_again(
     provable_from: Height | None = None,
 ) -> None:
     """Let a packet wait for another attempt; with a pause that grows with the number of failures."""
+    if is_misled(turn, record):
+        correct(turn, record)
+        return
     detach(turn, record)
     attempts = record.attempts + 1 if pause else record.attempts
     again = replace(
@@ -287,6 +292,34 @@ def watch_timeout(turn: Turn, record: PacketRecord) -> None:
     heapq.heappush(chain.timeouts, (record.timeout_s, record.key))
     if len(chain.timeouts) > 2 * len(turn.state.packets) + SPARE_TIMEOUTS:
         _drop_ended_timeouts(turn, chain)
+
+
+def receive_after_all(turn: Turn, record: PacketRecord) -> None:
+    """Have a packet received whose timeout has not come: a node has lied about the time of the receiver's chain."""
+    read = turn.state.chain(record.key.sender.chain).cursor
+    # The journal does not keep where it was sent; it was in a block that is read.
+    provable_from = turn.state.received_from.pop(record.key, Height(read + 1))
+    start_duty(turn, record, Duty.RECEIVE, provable_from)
+    watch_timeout(turn, turn.state.packets[record.key])
+
+
+def is_misled(turn: Turn, record: PacketRecord) -> bool:
+    """Tell whether a packet waits for what a false head has made believe of the chain that proves its duty."""
+    if record.duty is Duty.RECEIVE:
+        return False
+    lane = lane_of(turn, record)
+    chain = turn.state.chain(lane.origin.chain)
+    is_early = record.duty is Duty.TIMEOUT and chain.head_time_ns < record.timeout_s * NS_PER_SECOND
+    return bool(chain.head) and (is_early or record.provable_from > max(chain.head, lane.client.height) + 1)
+
+
+def correct(turn: Turn, record: PacketRecord) -> None:
+    """Give a packet that was misled the duty, and the height, that it would have without."""
+    chain = turn.state.chain(lane_of(turn, record).origin.chain)
+    if record.duty is Duty.TIMEOUT and chain.head_time_ns < record.timeout_s * NS_PER_SECOND:
+        receive_after_all(turn, record)
+    else:
+        start_duty(turn, record, record.duty, chain.head, record.acknowledgement)
 
 
 def _drop_ended_timeouts(turn: Turn, chain: ChainState) -> None:

@@ -255,6 +255,8 @@ class RelayState:
     """Those of them that had waited before the relayer got to know them: new ones go first."""
     ended: OrderedDict[PacketKey, None] = field(default_factory=OrderedDict)
     """Packets that ended last.  A list that was made before shows them as open."""
+    received_from: dict[PacketKey, Height] = field(default_factory=dict)
+    """From which height on packets that have expired since the start could be received."""
     turns: dict[PacketKey, TimeNs] = field(default_factory=dict)
     """From when on a packet's present duty is this relayer's."""
     batch_of: dict[PacketKey, BatchId] = field(default_factory=dict)
@@ -285,6 +287,7 @@ class RelayState:
         lane.refused -= _is_refused(known)
         self.backlog.discard(key)
         self.turns.pop(key, None)
+        self.received_from.pop(key, None)
         self.ended[key] = None
         while len(self.ended) > KEPT_ENDED:
             self.ended.popitem(last=False)

@@ -1,0 +1,97 @@
+"""Nodes that lie about the newest block delay packets at worst."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from relayer.actions import EffectAction, ListPending
+from relayer.errors import HeightsDisagree
+from relayer.events import BlocksSkipped, HeadSeen, PendingUnknown, RelayEvent
+from relayer.policy import failure_of
+from relayer.types import NS_PER_SECOND, Height, TimeNs
+from tests.support.relayer_world import HUB, World
+
+if TYPE_CHECKING:
+    from tests.support.relayer_chain import SimChain
+
+FAR = Height(10**12)
+DAY_NS = 24 * 3600 * NS_PER_SECOND
+
+
+def lie(world: World, chain: SimChain, height: Height, later_ns: int = DAY_NS) -> None:
+    """Let the relayer hear of a block that there is not."""
+    world.inbox.append(HeadSeen(chain.chain_id, height, TimeNs(world.now_ns + later_ns)))
+
+
+def test_a_packet_that_a_false_time_expired_is_received() -> None:
+    world = World()
+    key = world.send_from_hub()
+    world.hub.make_block(world.now_ns + 1)
+    world.read_blocks(world.hub)
+    lie(world, world.shard, world.shard.height)
+    world.inbox.reverse()
+    world.settle()
+    world.run_until_idle(60)
+    assert world.shard.received == [key]
+    assert world.hub.ended == [(key, False)]
+
+
+def test_a_node_that_lies_about_the_time_of_each_block_stops_no_packet() -> None:
+    world = World()
+    key = world.send_from_hub()
+    for _ in range(20):
+        world.make_blocks()
+        lie(world, world.shard, world.shard.height)
+        world.settle()
+    assert world.hub.ended == [(key, False)]
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_packet_that_a_false_height_expired_is_received(again: bool) -> None:
+    world = World()
+    key = world.send_from_hub()
+    world.hub.make_block(world.now_ns + 1)
+    world.read_blocks(world.hub)
+    lie(world, world.shard, FAR)
+    world.settle()
+    if again:
+        world.restart()
+    world.run_until_idle(120)
+    assert world.shard.received == [key]
+    assert world.hub.ended == [(key, False)]
+
+
+@pytest.mark.parametrize("chain_name", ["hub", "shard"])
+def test_packets_pass_when_a_false_height_was_taken_back(chain_name: str) -> None:
+    world = World()
+    lie(world, getattr(world, chain_name), FAR)
+    world.settle()
+    keys = [world.send_from_hub(), world.send_from_shard()]
+    world.run_until_idle(60)
+    assert [*world.hub.ended, *world.shard.ended] == [(key, False) for key in keys]
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_blocks_are_read_when_a_false_skip_was_taken_back(again: bool) -> None:
+    world = World()
+    perform = world.perform
+
+    def answer(action: EffectAction) -> RelayEvent:
+        if isinstance(action, ListPending) and action.least_height > world.chain(action.end.chain).height:
+            return PendingUnknown(action.end, failure_of(HeightsDisagree("not that far")))
+        return perform(action)
+
+    world.perform = answer  # type: ignore[method-assign]
+    world.settle()
+    world.hear(BlocksSkipped(HUB.chain, FAR))
+    if again:
+        world.restart()
+    missed = world.send_from_hub()
+    world.make_blocks()
+    world.settle()
+    world.hear(BlocksSkipped(HUB.chain, world.hub.height))
+    key = world.send_from_hub()
+    world.run_until_idle(60)
+    assert world.hub.ended == [(missed, False), (key, False)]
