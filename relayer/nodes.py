@@ -125,6 +125,8 @@ class ChainNodes:
     clock_s: Callable[[], float] = field(default=time.monotonic)
     search: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held by who looks through blocks: each may take tens of megabytes with its results, so one at a time."""
+    doubts: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when what a node says of the newest block may be false; who follows the chain looks into it."""
 
     async def close(self) -> None:
         """Close all connections."""
@@ -156,6 +158,7 @@ class ChainNodes:
                 continue
             return answer
         if unable is not None and (unable.CODESPACE, unable.CODE) in _BEHIND:
+            self.doubts.set()
             raise HeightsDisagree(f"{self.chain_id}: {unable.message}") from unable
         if unable is not None:
             raise unable
@@ -195,6 +198,21 @@ class ChainNodes:
             return -1
         return answer.height
 
+    async def ask_each(self, question: Callable[[Node], Awaitable[T]]) -> list[tuple[Node, T]]:
+        """Return the answers of all nodes that give one, whatever was thought of them before."""
+
+        async def ask_one(node: Node) -> T:
+            if not node.is_checked:
+                await self._check_chain(node)
+            return await question(node)
+
+        answers = await asyncio.gather(*map(ask_one, self.nodes), return_exceptions=True)
+        return [
+            (node, answer)
+            for node, answer in zip(self.nodes, answers, strict=True)
+            if not isinstance(answer, BaseException)
+        ]
+
     async def follow_heights(self, cursor: int) -> AsyncGenerator[int, None]:
         """Yield every height above the cursor, in order and without a gap, from whichever node serves them.
 
@@ -226,9 +244,10 @@ class ChainNodes:
                 reasons.append(error.message)
         raise EndpointsDown(f"{self.chain_id}: expected new blocks, got: {'; '.join(reasons)}")
 
-    def demote(self, reason: str) -> None:
-        """Leave the preferred node alone for a while, because what it served does not verify."""
-        node = self._in_order()[0]
+    def demote(self, reason: str, node: Node | None = None) -> None:
+        """Leave a node, by default the preferred one, alone for a while: what it served does not verify."""
+        node = node or self._in_order()[0]
+        self.doubts.set()
         LOG.warning("node is not believed", chain=self.chain_id, node=node.address.rpc, reason=reason)
         node.failures += 1
         node.cooling_until_s = self.clock_s() + LONGEST_COOLING_S

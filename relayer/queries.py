@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from google.protobuf.message import DecodeError
 
-from abci_app.errors import HeightUnavailable, TxReplayed
+from abci_app.errors import HeightUnavailable, RpcRefused, TxReplayed
 from ibc.client_state import (
     CLIENT_STATE_URL,
     CONSENSUS_STATE_URL,
@@ -109,14 +109,19 @@ async def get_head(nodes: ChainNodes) -> HeadSeen:
       HeightsDisagree: no node that answers has executed a block yet.
 
     """
+    return await nodes.ask(lambda node: ask_head(nodes.chain_id, node))
 
-    async def ask_one(node: Node) -> HeadSeen:
-        height = check_height((await node.rpc.abci_info()).height)
-        if not height:
-            raise HeightUnavailable(f"expected a block executed by {node.address.rpc}, got none yet")
-        return _head_of(nodes.chain_id, height, await node.rpc.header(height))
 
-    return await nodes.ask(ask_one)
+async def ask_head(chain: ChainId, node: Node) -> HeadSeen:
+    """Return the newest block that a node's application has executed."""
+    height = check_height((await node.rpc.abci_info()).height)
+    if not height:
+        raise HeightUnavailable(f"expected a block executed by {node.address.rpc}, got none yet")
+    try:
+        return _head_of(chain, height, await node.rpc.header(height))
+    except RpcRefused as refusal:
+        text = f"expected the header of block {height} that {node.address.rpc} names, got: {refusal.message}"
+        raise HeightUnavailable(text) from refusal
 
 
 async def get_height(nodes: ChainNodes, height: Height) -> HeadSeen:

@@ -40,6 +40,12 @@ LONGEST_PAUSE_S: Final = 5.0
 STALL_S: Final = 15.0
 """After so long without a block another node is asked whether this one has stopped."""
 STALL_BLOCKS: Final = 2
+DOUBT_PAUSE_S: Final = 1.0
+"""Between two looks at what all nodes say of the newest block."""
+
+
+class HeadFalse(Exception):
+    """A head was taken back: what follows from it is begun anew.  It never leaves this module."""
 
 
 @dataclass(slots=True)
@@ -78,12 +84,18 @@ class Watcher:
             await until()
         if not self.cursor:
             await self._skip_to(head.height)
-        self._newest = self.head
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._follow())
-            tasks.create_task(self._announce_heads())
-            tasks.create_task(self._fetch_blocks(tasks))
-            tasks.create_task(self._read_blocks())
+        while True:
+            self._newest = self.head
+            self._fetches = asyncio.Queue(BLOCKS_AHEAD)
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._follow())
+                    tasks.create_task(self._announce_heads())
+                    tasks.create_task(self._fetch_blocks(tasks))
+                    tasks.create_task(self._read_blocks())
+                    tasks.create_task(self._doubt_heads())
+            except* HeadFalse:
+                LOG.debug("heads are read anew", chain=self.chain, head=self.head)
 
     async def _follow(self) -> None:
         """Learn of each new block."""
@@ -92,6 +104,43 @@ class Watcher:
                 self._newest = height
                 self._head_news.set()
                 self._block_news.set()
+                # A node that names a height far above has all those below follow at once.
+                await asyncio.sleep(0)
+
+    async def _doubt_heads(self) -> None:
+        """Look at what all nodes say of the newest block whenever there is reason to doubt what was told.
+
+        Raises:
+          HeadFalse: the head was taken back.
+
+        """
+        while True:
+            await self.nodes.doubts.wait()
+            self.nodes.doubts.clear()
+            await self._check_head()
+            await asyncio.sleep(DOUBT_PAUSE_S)
+
+    async def _check_head(self) -> None:
+        """Go back to the newest block of the others if one node alone is as far as what was told."""
+        answers = await self.nodes.ask_each(lambda node: node.rpc.abci_info())
+        told = max(self.head, self._newest)
+        behind = [(answer.height, node) for node, answer in answers if answer.height < told]
+        ahead = [node for node, answer in answers if answer.height >= told]
+        if not behind or len(ahead) > 1:
+            return
+        height, witness = max(behind, key=lambda pair: pair[0])
+        try:
+            truth = await queries.ask_head(self.chain, witness)
+        except AppError:
+            return
+        for node in ahead:
+            self.nodes.demote(f"no other node has block {told}, they are at {height}", node)
+        # This very look has settled it.
+        self.nodes.doubts.clear()
+        await self._put_head(truth)
+        if self.cursor > truth.height:
+            await self._skip_to(truth.height)
+        raise HeadFalse
 
     async def _heights(self, cursor: Height) -> AsyncGenerator[Height, None]:
         """Yield every height above the cursor, whatever happens to the nodes."""
@@ -131,7 +180,14 @@ class Watcher:
             await self._head_news.wait()
             self._head_news.clear()
             while self.head < self._newest:
-                await self._put_head(await retry(lambda: queries.get_height(self.nodes, self._next_head())))
+                await self._put_head(await retry(self._get_next_head))
+
+    async def _get_next_head(self) -> HeadSeen:
+        try:
+            return await queries.get_height(self.nodes, self._next_head())
+        except AppError:
+            self.nodes.doubts.set()
+            raise
 
     def _next_head(self) -> Height:
         return Height(self.head + 1) if self._newest - self.head <= BLOCKS_AHEAD else self._newest

@@ -1,0 +1,122 @@
+"""One node of a chain lies about its newest block, in front of one that does not: the relayer goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bench.played.answers import encode_error, encode_result
+from bench.played.rpc import PlayedRpc
+from relayer import queries, watcher
+from relayer.config import NodeAddress
+from relayer.errors import HeightsDisagree
+from relayer.events import BlockSeen, BlocksSkipped, HeadSeen
+from relayer.nodes import connect
+from relayer.types import Height
+from tests.support.relayer import ended, running_pair, running_relayer, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from bench.played.node import PlayedNode
+    from relayer.config import RelayerConfig
+
+FAR = 10**12
+
+
+@contextmanager
+def lying(honest: PlayedNode, *, shows_header: bool) -> Iterator[NodeAddress]:
+    """Run a node that claims a block far above those of an honest one, with or without its header."""
+
+    def answer(path: str, query: dict[str, str]) -> bytes:
+        if path == "/abci_info":
+            app_hash = base64.b64encode(bytes(32)).decode()
+            state = {"last_block_height": str(FAR), "last_block_app_hash": app_hash}
+            return encode_result({"response": state})
+        if path == "/header" and int(query["height"]) > honest.height:
+            if not shows_header:
+                return encode_error("no such header for you")
+            told = json.loads(honest._answer_locked(path, {"height": str(honest.height)}))
+            told["result"]["header"] |= {"height": query["height"], "time": "2100-01-01T00:00:00Z"}
+            return encode_result(told["result"])
+        return honest._answer_locked(path, query)
+
+    rpc = PlayedRpc(answer, time.time)
+    rpc.start()
+    try:
+        yield NodeAddress(f"http://127.0.0.1:{rpc.port}", honest.address.grpc)
+    finally:
+        rpc.stop()
+
+
+def with_liar(config: RelayerConfig, liar: NodeAddress) -> RelayerConfig:
+    """Return a configuration in which the hub's first node lies."""
+    return replace(config, hub=replace(config.hub, nodes=(liar, *config.hub.nodes)))
+
+
+@pytest.mark.parametrize("shows_header", [True, False])
+@pytest.mark.parametrize("cursor", [0, 1])
+def test_blocks_are_followed_after_one_node_has_named_a_false_height(
+    tmp_path: Path, cursor: int, shows_header: bool
+) -> None:
+    with running_pair(tmp_path, linked=False) as pair, lying(pair.hub, shows_header=shows_header) as liar:
+
+        async def test() -> None:
+            nodes = connect(pair.config.hub.chain_id, "hub", [liar, pair.hub.address], 5.0)
+            seen: list[object] = []
+
+            async def put(event: object) -> None:
+                seen.append(event)
+
+            task = asyncio.create_task(watcher.Watcher(nodes, {}, put, Height(cursor)).run())
+            await until(lambda: any(isinstance(event, HeadSeen) for event in seen), "a head", task)
+            if shows_header:
+                # As the prover does, and whoever lists packets.
+                with pytest.raises(HeightsDisagree):
+                    await queries.get_light_block(nodes, Height(FAR))
+            target = pair.hub.height + 3
+            await until(
+                lambda: any(isinstance(event, BlockSeen) and event.height >= target for event in seen),
+                "later blocks",
+                task,
+            )
+            newest = [event for event in seen if isinstance(event, HeadSeen)][-1]
+            assert newest.height <= pair.hub.height
+            skips = [event for event in seen if isinstance(event, BlocksSkipped)]
+            assert not skips or skips[-1].height <= pair.hub.height
+            task.cancel()
+            await asyncio.wait([task])
+            await nodes.close()
+
+        asyncio.run(test())
+
+
+@pytest.mark.parametrize("shows_header", [True, False])
+def test_packets_are_relayed_although_one_node_names_a_false_height(
+    tmp_path: Path, shows_header: bool
+) -> None:
+    with running_pair(tmp_path) as pair, lying(pair.hub, shows_header=shows_header) as liar:
+
+        async def test() -> None:
+            async with running_relayer(with_liar(pair.config, liar)) as task:
+                await asyncio.sleep(0.5)
+                pair.send_from_hub(2)
+                pair.send_from_shard()
+                await until(
+                    lambda: (
+                        (ended(pair.hub), ended(pair.shard))
+                        == (["acknowledged", "acknowledged"], ["acknowledged"])
+                    ),
+                    "the ends of all packets",
+                    task,
+                )
+
+        asyncio.run(test())
