@@ -40,6 +40,10 @@ if TYPE_CHECKING:
 LOG = structlog.get_logger(__name__)
 
 MAX_BODY_BYTES: Final = 1_024
+MAX_DIGITS: Final = 20
+"""Digits of a number in a request; Python refuses to read one of thousands."""
+MAX_SHOWN: Final = 40
+"""Characters of a wrong number that are shown again."""
 ROUTES: Final = (
     "GET /metrics",
     "GET /packets?stage=STAGE&limit=N",
@@ -131,16 +135,23 @@ class Routes:
         stage, limit = query.get("stage", [""])[0], query.get("limit", ["100"])[0]
         if "stage" in query and stage not in STAGE_NAMES.values():
             raise RequestInvalid(f"expected one of {', '.join(STAGE_NAMES.values())} as stage, got {stage}")
-        if not limit.isdecimal() or not 1 <= int(limit) <= MAX_LISTED:
-            raise RequestInvalid(f"expected 1 to {MAX_LISTED} as limit, got {limit}")
-        found = list_packets(self.journal, stage, int(limit), time.time_ns())
+        most = _parse_number(limit)
+        if most is None or not 1 <= most <= MAX_LISTED:
+            raise RequestInvalid(f"expected 1 to {MAX_LISTED} as limit, got {limit:.{MAX_SHOWN}}")
+        found = list_packets(self.journal, stage, most, time.time_ns())
         return _reply({"packets": [dataclasses.asdict(packet) for packet in found]})
 
 
 def _parse_key(chain: str, client: str, sequence: str) -> PacketKey:
-    if not sequence.isdecimal() or not 0 < int(sequence) <= MAX_STORED:
-        raise RequestInvalid(f"expected a sequence from 1 on, got {sequence}")
-    return PacketKey(LinkEnd(ChainId(chain), ClientId(client)), int(sequence))
+    number = _parse_number(sequence)
+    if number is None or not 0 < number <= MAX_STORED:
+        raise RequestInvalid(f"expected a sequence from 1 to {MAX_STORED}, got {sequence:.{MAX_SHOWN}}")
+    return PacketKey(LinkEnd(ChainId(chain), ClientId(client)), number)
+
+
+def _parse_number(text: str) -> int | None:
+    """Return the number that a text is; None if it is none, or too long to be one that is meant."""
+    return int(text) if text.isdecimal() and len(text) <= MAX_DIGITS else None
 
 
 def _set_level(body: bytes) -> Reply:
@@ -190,13 +201,13 @@ class _Handler(BaseHTTPRequestHandler):
         self._serve("GET", b"")
 
     def do_PUT(self) -> None:
-        length = self.headers.get("Content-Length", "")
-        if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
+        length = _parse_number(self.headers.get("Content-Length", ""))
+        if length is None or length > MAX_BODY_BYTES:
             self._send(
                 _reply_error(RequestInvalid(f"expected at most {MAX_BODY_BYTES} bytes with their length"))
             )
             return
-        self._serve("PUT", self.rfile.read(int(length)))
+        self._serve("PUT", self.rfile.read(length))
 
     def _serve(self, method: str, body: bytes) -> None:
         # A web page that gives its own name the address 127.0.0.1 could read what is served here.

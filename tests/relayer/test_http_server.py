@@ -91,6 +91,8 @@ def test_the_root_lists_the_paths(port: int) -> None:
         ("/packets/hub-1/07-tendermint-0/x", 400, "relayer/15"),
         ("/packets/hub-1/07-tendermint-0/0", 400, "relayer/15"),
         ("/packets/hub-1/07-tendermint-0/99999999999999999999", 400, "relayer/15"),
+        (f"/packets/hub-1/07-tendermint-0/{'9' * 5_000}", 400, "relayer/15"),
+        (f"/packets?limit={'9' * 5_000}", 400, "relayer/15"),
         ("/packets?stage=lost", 400, "relayer/15"),
         ("/packets?limit=0", 400, "relayer/15"),
         ("/packets?limits=5", 400, "relayer/15"),
@@ -142,6 +144,14 @@ def test_what_is_no_log_level_changes_nothing(port: int, body: bytes) -> None:
     before = current_level()
     assert ask(port, "/log-level", "PUT", body).status == 400
     assert current_level() == before
+
+
+def test_a_length_that_is_no_number_of_bytes_is_refused(port: int) -> None:
+    for length in ("9" * 5_000, "x", "-1", ""):
+        connection = HTTPConnection("127.0.0.1", port, timeout=10)
+        connection.request("PUT", "/log-level", b"", {"Content-Length": length})
+        assert connection.getresponse().status == 400
+        connection.close()
 
 
 def test_an_address_in_use_is_an_error_with_a_cure(port: int, tmp_path: Path) -> None:
