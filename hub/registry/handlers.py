@@ -40,8 +40,11 @@ def check_register_shard(message: tx_pb2.MsgRegisterShard) -> None:
 def handle_register_shard(ctx: TxContext, state: StateWriter, message: tx_pb2.MsgRegisterShard) -> None:
     """Admit a chain as a shard.
 
-    A shard that has become inactive is admitted again, over the same light client or a new one: that is how the
-    authority brings back a shard which cannot show by a checkpoint that it works again.
+    A shard that has become inactive is admitted again, over its light client: that is how the authority brings back a
+    shard which cannot show by a checkpoint that it works again.  If that client is expired or frozen, it is brought
+    back first, from a substitute (`MsgRecoverClient`).  A new client is taken as well, but no packet passes over it
+    while the shard's own client is tied to the one before, and such a tie is for good (LINK-CLIENT-1): that is for a
+    chain that was begun anew under the same id.
 
     Raises:
       NotAuthority, ShardExists, TooManyShards, ClientUnusable, ClientOfAnotherChain: as their names say.
