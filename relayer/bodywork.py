@@ -210,8 +210,12 @@ def handle_parts_signed(turn: Turn, event: PartsSigned) -> None:
 def handle_parts_failed(turn: Turn, event: PartsFailed) -> None:
     """Try again later after parts could not be had."""
     work = turn.state.bodies.get(event.key)
-    if work is not None and work.group_deadlines.pop(event.group, None) is not None:
-        close_group(turn, event.key, event.group, event.failure)
+    if work is None or work.group_deadlines.pop(event.group, None) is None:
+        return
+    if event.told is not None:
+        # The root may be one that a node has lied about; the hub checks the parts against the proven one.
+        work.record = replace(work.record, body_root=event.told.body_root, parts=event.told.parts)
+    close_group(turn, event.key, event.group, event.failure)
 
 
 def close_group(turn: Turn, key: BodyKey, group: GroupId, failure: Failure | None) -> None:

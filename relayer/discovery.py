@@ -104,9 +104,18 @@ async def _find_body(
     if not waits:
         return None
     info = round_.info
-    asked = shard_pb2.GetRoundRequest(task=info.task, round=info.round, attempt=info.attempt)
+    return await get_body(shard, BodyKey(link.shard, info.task, info.round, info.attempt))
+
+
+async def get_body(shard: ChainNodes, key: BodyKey) -> BodyWanted | None:
+    """Return what a shard says of the body of a checkpoint, unverified; None if it knows of none.
+
+    Raises:
+      AppError: the shard cannot be asked.
+
+    """
+    asked = shard_pb2.GetRoundRequest(task=key.task, round=key.round, attempt=key.attempt)
     there = (await shard.ask(lambda node: node.shard.GetRound(asked, timeout=node.timeout_s))).round
     if not there.HasField("checkpoint"):
         return None
-    key = BodyKey(link.shard, info.task, info.round, info.attempt)
     return BodyWanted(key, there.checkpoint.body_root, count_parts(there.checkpoint.body_bytes))

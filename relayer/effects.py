@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 from aggregation.errors import MerklePathError
 from aggregation.merkle import verify_merkle_path
 from relayer import actions, events, open_packets, queries
+from relayer.discovery import get_body
 from relayer.errors import BatchTooLarge, BodyForged
 from relayer.messages import build_batch, build_parts
 from relayer.policy import failure_of
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from relayer.keyring import KeyRing
     from relayer.nodes import ChainNodes
     from relayer.prover import Prover
-    from relayer.types import Link, LinkEnd
+    from relayer.types import BodyKey, Link, LinkEnd
     from tx.keys import SigningKey
 
 NONCE_BYTES: Final = 16
@@ -170,9 +171,19 @@ class Effects:
                     raise BodyForged(f"part {part.index} of {key}: {error.message}") from error
             signer = self.keys.next_key(hub)
             tx, expires_at_ns = self._make_tx(hub, [build_parts(key, parts, signer.public_key)], signer)
+        except BodyForged as error:
+            # It may be the root that a node has lied about.
+            return events.PartsFailed(key, action.group, failure_of(error), await _ask_body_again(shard, key))
         except AppError as error:
             return events.PartsFailed(key, action.group, failure_of(error))
         return events.PartsSigned(key, action.group, _hash_tx(tx), tx, expires_at_ns)
+
+
+async def _ask_body_again(shard: ChainNodes, key: BodyKey) -> events.BodyWanted | None:
+    try:
+        return await get_body(shard, key)
+    except AppError:
+        return None
 
 
 def _hash_tx(tx: bytes) -> TxHash:

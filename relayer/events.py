@@ -336,6 +336,8 @@ class PartsFailed:
     key: BodyKey
     group: GroupId
     failure: Failure
+    told: BodyWanted | None = None
+    """What the shard's nodes say of the body now, if the parts do not match what they said before."""
 
 
 @dataclass(frozen=True, slots=True)

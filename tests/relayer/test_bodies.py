@@ -5,7 +5,7 @@ from __future__ import annotations
 from abci_app.errors import EndpointUnreachable
 from relayer import actions, events
 from relayer.bodywork import BODY_PART_BYTES, count_parts, find_body
-from relayer.errors import BodyUnavailable
+from relayer.errors import BodyForged, BodyUnavailable
 from relayer.policy import failure_of
 from relayer.state import RelayOptions
 from relayer.types import BodyKey, Failure
@@ -131,6 +131,26 @@ def test_a_body_that_the_chain_keeps_refusing_is_given_up() -> None:
     record = world.journal.bodies[KEY]  # type: ignore[attr-defined]
     assert (record.done, record.outcome) == (True, "refused")
     assert record.failure == Failure("shard", 63, "unknown body")
+
+
+def test_a_body_root_that_a_node_has_lied_about_is_replaced() -> None:
+    world = World()
+    perform = world.perform
+
+    def fail(action: actions.EffectAction) -> events.RelayEvent:
+        if isinstance(action, actions.SignParts) and (action.body_root, action.parts) != (b"r" * 32, 3):
+            failure = failure_of(BodyForged("another root"))
+            told = events.BodyWanted(action.key, b"r" * 32, 3)
+            return events.PartsFailed(action.key, action.group, failure, told)
+        return perform(action)
+
+    world.perform = fail  # type: ignore[method-assign]
+    world.settle()
+    world.hub.bodies[KEY] = {0, 1, 2}
+    world.inbox.append(events.BodyWanted(KEY, b"x" * 32, 2))
+    world.run(30)
+    assert world.hub.bodies == {KEY: set()}
+    assert not world.machine.state.bodies
 
 
 def test_a_missing_body_is_no_refusal_of_the_chain() -> None:
