@@ -26,8 +26,9 @@ from relayer.machine import RelayMachine
 from relayer.observer import Observer
 from relayer.policy import Consequence, consequence_of, failure_of
 from relayer.prover import Prover
+from relayer.steady import SteadyClock
 from relayer.submit import Submitter
-from relayer.types import NO_HEIGHT, Link, LinkEnd, TimeNs
+from relayer.types import NO_HEIGHT, Link, LinkEnd
 from relayer.watcher import LONGEST_PAUSE_S, Watcher
 from tx.errors import AppError
 
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from relayer.metrics import RelayMetrics
     from relayer.nodes import ChainNodes
     from relayer.state import RelayState
-    from relayer.types import ChainId
+    from relayer.types import ChainId, TimeNs
 
 LOG = structlog.get_logger(__name__)
 
@@ -80,6 +81,11 @@ class Driver:
     fork_pause_s: float = PAUSE_S
     _links: dict[LinkEnd, Link] = field(default_factory=dict)
     _events: asyncio.Queue[RelayEvent] = field(default_factory=lambda: asyncio.Queue(QUEUE_EVENTS))
+    _steady: SteadyClock = field(init=False)
+    """What the machine is told of time, and is woken by."""
+
+    def __post_init__(self) -> None:
+        self._steady = SteadyClock(self.clock_ns)
 
     async def run(self) -> None:
         """Relay until cancelled.
@@ -136,7 +142,7 @@ class Driver:
         listeners = (Observer(self.metrics), *self.listeners)
         while True:
             batch = await self._next_events(machine)
-            now_ns = TimeNs(self.clock_ns())
+            now_ns = self._steady()
             admitted = [event for event in map(self._admit, batch) if event is not None]
             decided = machine.handle_all(admitted, now_ns)
             writes = newest_writes(action for action in decided if isinstance(action, _JOURNAL))
@@ -165,7 +171,7 @@ class Driver:
         """Return all events that wait, or a tick when its time comes first."""
         batch: list[RelayEvent] = []
         wake_ns = machine.next_wake_ns()
-        pause_s = None if wake_ns is None else max(0.0, (wake_ns - self.clock_ns()) / 1e9)
+        pause_s = None if wake_ns is None else max(0.0, (wake_ns - self._steady()) / 1e9)
         try:
             async with asyncio.timeout(pause_s):
                 batch.append(await self._events.get())
@@ -173,7 +179,7 @@ class Driver:
             return [Tick()]
         while len(batch) < TURN_EVENTS and not self._events.empty():
             batch.append(self._events.get_nowait())
-        if wake_ns is not None and wake_ns <= self.clock_ns():
+        if wake_ns is not None and wake_ns <= self._steady():
             batch.append(Tick())
         return batch
 
