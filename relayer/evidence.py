@@ -7,7 +7,7 @@ header which its validators have not signed is no fork, and costs no transaction
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ibc.client_state import pack_header, pack_misbehaviour
 from ibc.client_updates import claimed_state
@@ -15,9 +15,10 @@ from ibc.errors import HeightNotNewer
 from ibc.identifiers import Height as IbcHeight
 from ibc.light import Failed, LightClient, Need, to_client_message
 from ibc.rpcjson import parse_light_block
-from ibc.tendermint import check_misbehaviour
+from ibc.tendermint import TrustOptions, check_misbehaviour, trust_light_block
+from ibc.voting import Fraction
 from relayer import queries
-from relayer.types import Height
+from relayer.types import NS_PER_SECOND, Height
 from tx.errors import AppError
 from wire.ibc.core.client.v1 import tx_pb2 as client_tx_pb2
 from wire.ibc.lightclients.tendermint.v1 import tendermint_pb2
@@ -25,10 +26,12 @@ from wire.ibc.lightclients.tendermint.v1 import tendermint_pb2
 if TYPE_CHECKING:
     from google.protobuf.any_pb2 import Any as AnyMessage
 
-    from ibc.tendermint import TrustedState, TrustOptions
+    from ibc.tendermint import TrustedState
     from relayer.nodes import ChainNodes, Node
-    from relayer.types import LinkEnd
+    from relayer.types import ChainId, LinkEnd
     from wire.tendermint.types import types_pb2
+
+_CENTURY_NS: Final = 100 * 365 * 86_400 * NS_PER_SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,3 +166,22 @@ async def walk(
     if isinstance(progress, Failed):
         raise progress.error
     return progress.headers
+
+
+async def leads_up(chain: ChainId, low: tuple[Node, Height], high: tuple[Node, Height], now_ns: int) -> bool:
+    """Tell whether the validators of one node's block have, by their signatures, led to a later one of another node.
+
+    So a node that is far ahead of a node that lags is told from one that has made its height up.
+    """
+    node, height = low
+    try:
+        block = await fetch_block(node, height)
+        await walk(trust_light_block(block, hash_of(block), chain), _any_age(chain), *high, now_ns)
+    except AppError:
+        return False
+    return True
+
+
+def _any_age(chain: ChainId) -> TrustOptions:
+    """Return rules under which no header is too old, or too new by a wrong clock: only signatures count."""
+    return TrustOptions(chain, Fraction(1, 3), trusting_period_ns=_CENTURY_NS, max_clock_drift_ns=_CENTURY_NS)

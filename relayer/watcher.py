@@ -7,6 +7,7 @@ missed while the relayer, a node, or the line was down.  Block results are fetch
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -17,6 +18,7 @@ from relayer import queries
 from relayer.blocks import read_block
 from relayer.errors import EndpointsDown
 from relayer.events import BlocksSkipped
+from relayer.evidence import leads_up
 from relayer.types import NO_HEIGHT, Height, Link, LinkEnd
 from tx.errors import AppError
 
@@ -121,7 +123,7 @@ class Watcher:
             await asyncio.sleep(DOUBT_PAUSE_S)
 
     async def _check_head(self) -> None:
-        """Go back to the newest block of the others if one node alone is as far as what was told."""
+        """Go back to the newest block of the others if one node alone is as far as what was told, and cannot show it."""
         answers = await self.nodes.ask_each(lambda node: node.rpc.abci_info())
         told = max(self.head, self._newest)
         behind = [(answer.height, node) for node, answer in answers if answer.height < told]
@@ -129,12 +131,18 @@ class Watcher:
         if not behind or len(ahead) > 1:
             return
         height, witness = max(behind, key=lambda pair: pair[0])
+        if told - height <= STALL_BLOCKS:
+            return  # so far apart are nodes that all do their work
         try:
             truth = await queries.ask_head(self.chain, witness)
         except AppError:
             return
         for node in ahead:
-            self.nodes.demote(f"no other node has block {told}, they are at {height}", node)
+            if await leads_up(self.chain, (witness, truth.height), (node, told), time.time_ns()):
+                return  # the others lag behind
+            self.nodes.demote(
+                f"others are at {height}, and it cannot show that the chain has block {told}", node
+            )
         # This very look has settled it.
         self.nodes.doubts.clear()
         await self._put_head(truth)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bench.played.answers import encode_error, encode_result
+from bench.played.app import ToyChain
+from bench.played.node import PlayedNode
 from bench.played.rpc import PlayedRpc
 from relayer import queries, watcher
 from relayer.config import NodeAddress
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from bench.played.node import PlayedNode
     from relayer.config import RelayerConfig
 
 FAR = 10**12
@@ -120,3 +121,35 @@ def test_packets_are_relayed_although_one_node_names_a_false_height(
                 )
 
         asyncio.run(test())
+
+
+def test_a_node_is_believed_that_is_far_ahead_of_one_that_lags(tmp_path: Path) -> None:
+    with running_pair(tmp_path, linked=False) as pair:
+        lagging = PlayedNode(pair.config.hub.chain_id, ToyChain("hub"), tmp_path / "lagging").start()
+        lagging.is_paused = True
+
+        async def test() -> None:
+            nodes = connect(pair.config.hub.chain_id, "hub", [pair.hub.address, lagging.address], 5.0)
+            heads: list[Height] = []
+
+            async def put(event: object) -> None:
+                if isinstance(event, HeadSeen):
+                    heads.append(event.height)
+
+            task = asyncio.create_task(watcher.Watcher(nodes, {}, put, Height(0)).run())
+            far = lagging.height + watcher.STALL_BLOCKS + 1
+            await until(lambda: bool(heads) and heads[-1] > far, "a node that is far ahead", task)
+            nodes.doubts.set()
+            await until(lambda: not nodes.doubts.is_set(), "a look at the nodes", task)
+            target = heads[-1] + 3
+            await until(lambda: heads[-1] > target, "later heads", task)
+            assert heads == sorted(heads)
+            assert not any(node.failures for node in nodes.nodes)
+            task.cancel()
+            await asyncio.wait([task])
+            await nodes.close()
+
+        try:
+            asyncio.run(test())
+        finally:
+            lagging.stop()
