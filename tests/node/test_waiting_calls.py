@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
@@ -16,13 +17,13 @@ from abci_app.errors import NodeUnavailable, TooManyWaiting, TxTooLarge
 from abci_app.execution import TxResult
 from abci_app.gateway import CommittedUpdate
 from abci_app.grpc_errors import CANNOT_NOW, RemoteError, error_of
-from abci_app.grpc_server import GrpcServer
 from abci_app.node_service import NodeService
 from abci_app.outcomes import OutcomeIndex
 from abci_app.rpc_answers import BroadcastOutcome
 from abci_app.waiting import MAX_WAITING, WaitingRoom
 from cli.submit_update import UpdateSubmitter
 from shards.service import ShardServicer
+from tests.support.grpc_serving import serving
 from tests.support.ports import free_ports
 from tests.support.waiting import PATIENCE_S, eventually
 from wire.gradchain.node.v1 import query_pb2, query_pb2_grpc
@@ -70,20 +71,12 @@ class SilentChain:
             waiting=self.waiting,
         )
         service = NodeService(cast("ChainApplication", application), self, rpc_address="")
-        server = GrpcServer(
-            "127.0.0.1:0",
-            [
-                (
-                    "gradchain.node.v1.NodeService",
-                    lambda server: query_pb2_grpc.add_NodeServiceServicer_to_server(service, server),
-                )
-            ],
-        )
-        try:
-            yield f"127.0.0.1:{server.port}"
-        finally:
-            self.make_block()
-            server.stop()
+        add = partial(query_pb2_grpc.add_NodeServiceServicer_to_server, service)
+        with serving({"gradchain.node.v1.NodeService": add}) as address:
+            try:
+                yield address
+            finally:
+                self.make_block()
 
 
 @pytest.fixture
@@ -218,24 +211,16 @@ def test_an_update_that_waits_takes_a_place_and_one_that_does_not_takes_none() -
     application = SimpleNamespace(waiting=WaitingRoom(0))
     submitter = UpdateSubmitter(cast("ChainApplication", application), cast("UpdateBundler", bundler))
     servicer = ShardServicer(lambda: cast("StateReader", None), submitter.submit)
-    server = GrpcServer(
-        "127.0.0.1:0",
-        [
-            (
-                "gradchain.shard.v1.ShardService",
-                lambda server: shard_grpc.add_ShardServiceServicer_to_server(servicer, server),
-            )
-        ],
-    )
-    try:
-        with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
-            stub = shard_grpc.ShardServiceStub(channel)
-            with pytest.raises(grpc.RpcError) as refused:
-                stub.SubmitUpdate(shard_query.SubmitUpdateRequest(wait=True), timeout=PATIENCE_S)
-            assert isinstance(refused.value, grpc.Call)
-            assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-            assert bundler.taken == 0
-            stub.SubmitUpdate(shard_query.SubmitUpdateRequest(), timeout=PATIENCE_S)
-            assert bundler.taken == 1
-    finally:
-        server.stop()
+    add = partial(shard_grpc.add_ShardServiceServicer_to_server, servicer)
+    with (
+        serving({"gradchain.shard.v1.ShardService": add}) as address,
+        grpc.insecure_channel(address) as channel,
+    ):
+        stub = shard_grpc.ShardServiceStub(channel)
+        with pytest.raises(grpc.RpcError) as refused:
+            stub.SubmitUpdate(shard_query.SubmitUpdateRequest(wait=True), timeout=PATIENCE_S)
+        assert isinstance(refused.value, grpc.Call)
+        assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert bundler.taken == 0
+        stub.SubmitUpdate(shard_query.SubmitUpdateRequest(), timeout=PATIENCE_S)
+        assert bundler.taken == 1

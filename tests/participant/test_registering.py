@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
@@ -13,16 +13,16 @@ import pytest
 from abci_app.client import ChainConnection
 from abci_app.errors import CommitTimeout
 from abci_app.grpc_errors import CANNOT_NOW, RemoteError, abort
-from abci_app.grpc_server import GrpcServer
 from hub.errors import AlreadyRegistered, TaskClosed
 from participant.sdk import Participant
+from tests.support.grpc_serving import serving
 from tx.keys import SigningKey
 from wire.gradchain.hub.v1 import query_pb2, query_pb2_grpc
 from wire.gradchain.node.v1 import query_pb2 as node_query
 from wire.gradchain.node.v1 import query_pb2_grpc as node_grpc
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from aggregation.kzg import Setup
@@ -58,25 +58,13 @@ class Hub(query_pb2_grpc.HubServiceServicer, node_grpc.NodeServiceServicer):
             abort(context, self.refusal, grpc.StatusCode.UNAVAILABLE)
         return node_query.BroadcastTxResponse()
 
-    @contextmanager
-    def served(self) -> Iterator[str]:
-        server = GrpcServer(
-            "127.0.0.1:0",
-            [
-                (
-                    "gradchain.hub.v1.HubService",
-                    lambda server: query_pb2_grpc.add_HubServiceServicer_to_server(self, server),
-                ),
-                (
-                    "gradchain.node.v1.NodeService",
-                    lambda server: node_grpc.add_NodeServiceServicer_to_server(self, server),
-                ),
-            ],
+    def served(self) -> AbstractContextManager[str]:
+        return serving(
+            {
+                "gradchain.hub.v1.HubService": partial(query_pb2_grpc.add_HubServiceServicer_to_server, self),
+                "gradchain.node.v1.NodeService": partial(node_grpc.add_NodeServiceServicer_to_server, self),
+            }
         )
-        try:
-            yield f"127.0.0.1:{server.port}"
-        finally:
-            server.stop()
 
 
 def register(state: Path, refusal: AppError, *, executes_refused: bool = False) -> Hub:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
@@ -12,18 +12,18 @@ import pytest
 from abci_app.client import ChainConnection
 from abci_app.errors import CommitTimeout, NothingNew, TxTooLarge
 from abci_app.grpc_errors import CANNOT_NOW, abort
-from abci_app.grpc_server import GrpcServer
 from cli.submit_update import status_of
 from participant.errors import UpdateRefused
 from participant.sdk import Participant
 from shards.errors import UnknownRound
 from shards.service import ShardServicer
+from tests.support.grpc_serving import serving
 from tx.keys import SigningKey
 from wire.gradchain.fl.v1 import update_pb2
 from wire.gradchain.shard.v1 import query_pb2, query_pb2_grpc
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     import grpc
@@ -54,22 +54,10 @@ class Refuser:
             abort(context, self.refusal, status_of(self.refusal))
         return query_pb2.SubmitUpdateResponse(height=HEIGHT)
 
-    @contextmanager
-    def served(self) -> Iterator[str]:
+    def served(self) -> AbstractContextManager[str]:
         servicer = ShardServicer(lambda: cast("StateReader", None), self.submit)
-        server = GrpcServer(
-            "127.0.0.1:0",
-            [
-                (
-                    "gradchain.shard.v1.ShardService",
-                    lambda server: query_pb2_grpc.add_ShardServiceServicer_to_server(servicer, server),
-                )
-            ],
-        )
-        try:
-            yield f"127.0.0.1:{server.port}"
-        finally:
-            server.stop()
+        add = partial(query_pb2_grpc.add_ShardServiceServicer_to_server, servicer)
+        return serving({"gradchain.shard.v1.ShardService": add})
 
 
 def send(refuser: Refuser, state: Path, *, is_open: bool = True) -> int:

@@ -14,7 +14,7 @@ from abci_app.outcomes import OutcomeIndex
 from abci_app.rpc_async import AsyncCometRpc
 from relayer import driver
 from relayer.errors import EndpointsDown
-from relayer.events import BodyWanted
+from relayer.events import BlockSeen, BodyWanted
 from relayer.metrics import RelayMetrics
 from relayer.queries import look_up_tx
 from relayer.types import BodyKey, TimeNs, TxHash
@@ -26,6 +26,7 @@ from tests.support.relayer import (
     running_relayer,
     until,
 )
+from tests.support.relayer_watching import Watched, watched
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -270,26 +271,15 @@ def test_a_bug_in_an_effect_ends_the_relayer(pair: Pair, monkeypatch: pytest.Mon
 
 
 def test_heights_are_announced_before_their_results_are_read(pair: Pair) -> None:
-    async def run() -> None:
-        async with connected(pair.config) as (hub, _):
-            from relayer.events import BlockSeen, HeadSeen
-            from relayer.types import Height
-            from relayer.watcher import Watcher
+    async def read_some() -> Watched:
+        async with watched([pair.hub.address], cursor=1) as hub:
+            await hub.wait_for(lambda: len(hub.all_of(BlockSeen)) > 5, "some blocks")
+        return hub
 
-            seen: list[object] = []
-
-            async def put(event: object) -> None:
-                seen.append(event)
-
-            watcher = asyncio.create_task(Watcher(hub, {}, put, Height(1)).run())
-            await until(lambda: len([e for e in seen if isinstance(e, BlockSeen)]) > 5, "some blocks")
-            watcher.cancel()
-            await asyncio.wait([watcher])
-            heights = [event.height for event in seen if isinstance(event, BlockSeen)]
-            assert heights == list(range(2, len(heights) + 2))
-            assert any(isinstance(event, HeadSeen) for event in seen)
-
-    asyncio.run(run())
+    hub = asyncio.run(read_some())
+    heights = [block.height for block in hub.all_of(BlockSeen)]
+    assert heights == list(range(2, len(heights) + 2))
+    assert hub.heads
 
 
 def test_bodies_are_looked_for_again_when_nodes_were_silent(

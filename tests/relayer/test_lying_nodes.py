@@ -19,10 +19,10 @@ from bench.played.rpc import PlayedRpc
 from relayer import queries, watcher
 from relayer.config import NodeAddress
 from relayer.errors import HeightsDisagree
-from relayer.events import BlockSeen, BlocksSkipped, HeadSeen
-from relayer.nodes import connect
+from relayer.events import BlockSeen, BlocksSkipped
 from relayer.types import Height
 from tests.support.relayer import ended, running_pair, running_relayer, until
+from tests.support.relayer_watching import watched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,31 +71,19 @@ def test_blocks_are_followed_after_one_node_has_named_a_false_height(
     with running_pair(tmp_path, linked=False) as pair, lying(pair.hub, shows_header=shows_header) as liar:
 
         async def test() -> None:
-            nodes = connect(pair.config.hub.chain_id, "hub", [liar, pair.hub.address], 5.0)
-            seen: list[object] = []
-
-            async def put(event: object) -> None:
-                seen.append(event)
-
-            task = asyncio.create_task(watcher.Watcher(nodes, {}, put, Height(cursor)).run())
-            await until(lambda: any(isinstance(event, HeadSeen) for event in seen), "a head", task)
-            if shows_header:
-                # As the prover does, and whoever lists packets.
-                with pytest.raises(HeightsDisagree):
-                    await queries.get_light_block(nodes, Height(FAR))
-            target = pair.hub.height + 3
-            await until(
-                lambda: any(isinstance(event, BlockSeen) and event.height >= target for event in seen),
-                "later blocks",
-                task,
-            )
-            newest = [event for event in seen if isinstance(event, HeadSeen)][-1]
-            assert newest.height <= pair.hub.height
-            skips = [event for event in seen if isinstance(event, BlocksSkipped)]
-            assert not skips or skips[-1].height <= pair.hub.height
-            task.cancel()
-            await asyncio.wait([task])
-            await nodes.close()
+            async with watched([liar, pair.hub.address], cursor) as hub:
+                await hub.wait_for(lambda: hub.heads, "a head")
+                if shows_header:
+                    # As the prover does, and whoever lists packets.
+                    with pytest.raises(HeightsDisagree):
+                        await queries.get_light_block(hub.nodes, Height(FAR))
+                target = pair.hub.height + 3
+                await hub.wait_for(
+                    lambda: any(block.height >= target for block in hub.all_of(BlockSeen)), "later blocks"
+                )
+                assert hub.heads[-1] <= pair.hub.height
+                skips = hub.all_of(BlocksSkipped)
+                assert not skips or skips[-1].height <= pair.hub.height
 
         asyncio.run(test())
 
@@ -129,25 +117,15 @@ def test_a_node_is_believed_that_is_far_ahead_of_one_that_lags(tmp_path: Path) -
         lagging.is_paused = True
 
         async def test() -> None:
-            nodes = connect(pair.config.hub.chain_id, "hub", [pair.hub.address, lagging.address], 5.0)
-            heads: list[Height] = []
-
-            async def put(event: object) -> None:
-                if isinstance(event, HeadSeen):
-                    heads.append(event.height)
-
-            task = asyncio.create_task(watcher.Watcher(nodes, {}, put, Height(0)).run())
-            far = lagging.height + watcher.STALL_BLOCKS + 1
-            await until(lambda: bool(heads) and heads[-1] > far, "a node that is far ahead", task)
-            nodes.doubts.set()
-            await until(lambda: not nodes.doubts.is_set(), "a look at the nodes", task)
-            target = heads[-1] + 3
-            await until(lambda: heads[-1] > target, "later heads", task)
-            assert heads == sorted(heads)
-            assert not any(node.failures for node in nodes.nodes)
-            task.cancel()
-            await asyncio.wait([task])
-            await nodes.close()
+            async with watched([pair.hub.address, lagging.address], cursor=0) as hub:
+                far = lagging.height + watcher.STALL_BLOCKS + 1
+                await hub.wait_for(lambda: max(hub.heads, default=0) > far, "a node that is far ahead")
+                hub.nodes.doubts.set()
+                await hub.wait_for(lambda: not hub.nodes.doubts.is_set(), "a look at the nodes")
+                target = hub.heads[-1] + 3
+                await hub.wait_for(lambda: hub.heads[-1] > target, "later heads")
+                assert hub.heads == sorted(hub.heads)
+                assert not any(node.failures for node in hub.nodes.nodes)
 
         try:
             asyncio.run(test())

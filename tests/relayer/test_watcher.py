@@ -9,45 +9,36 @@ from abci_app.rpc_async import AsyncCometRpc
 from bench.played.app import ToyChain
 from bench.played.node import PlayedNode
 from relayer import watcher
-from relayer.events import BlockSeen, BlocksSkipped, HeadSeen
-from relayer.nodes import connect
-from relayer.types import ChainId, Height
+from relayer.events import BlockSeen, BlocksSkipped
 from tests.support.relayer import until
+from tests.support.relayer_watching import HUB, watched
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import pytest
 
+    from relayer.types import Height
+
 
 def test_a_node_that_has_stopped_is_left_for_one_that_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watcher, "STALL_S", 0.5)
-    stuck = PlayedNode("hub-1", ToyChain("hub"), tmp_path / "stuck").start()
-    alive = PlayedNode("hub-1", ToyChain("hub"), tmp_path / "alive").start()
-    try:
+    stuck = PlayedNode(HUB, ToyChain("hub"), tmp_path / "stuck").start()
+    alive = PlayedNode(HUB, ToyChain("hub"), tmp_path / "alive").start()
 
-        async def test() -> None:
-            await until(lambda: stuck.height > 2, "some blocks")
-            stuck.is_paused = True
-            nodes = connect(ChainId("hub-1"), "hub", [stuck.address, alive.address], 5.0)
-            seen: list[object] = []
-
-            async def put(event: object) -> None:
-                seen.append(event)
-
-            task = asyncio.create_task(watcher.Watcher(nodes, {}, put, Height(1)).run())
-            target = stuck.height + 5
-            await until(
-                lambda: any(isinstance(event, BlockSeen) and event.height >= target for event in seen),
+    async def test() -> None:
+        await until(lambda: stuck.height > 2, "some blocks")
+        stuck.is_paused = True
+        target = stuck.height + 5
+        async with watched([stuck.address, alive.address], cursor=1) as hub:
+            await hub.wait_for(
+                lambda: any(block.height >= target for block in hub.all_of(BlockSeen)),
                 "blocks above those of the node that has stopped",
-                task,
             )
-            task.cancel()
-            await asyncio.wait([task])
-            await nodes.close()
 
+    try:
         asyncio.run(test())
     finally:
         stuck.stop()
@@ -63,28 +54,15 @@ def test_blocks_that_are_still_to_be_read_hold_up_no_news(
         await asyncio.Event().wait()
 
     monkeypatch.setattr(AsyncCometRpc, "block_results", hang)
-    node = PlayedNode("hub-1", ToyChain("hub"), tmp_path / "node", empty_s=0.02).start()
-    try:
+    node = PlayedNode(HUB, ToyChain("hub"), tmp_path / "node", empty_s=0.02).start()
 
-        async def test() -> None:
-            await until(lambda: node.height > 2 * watcher.BLOCKS_AHEAD, "some blocks")
-            nodes = connect(ChainId("hub-1"), "hub", [node.address], 5.0)
-            seen: list[object] = []
-
-            async def put(event: object) -> None:
-                seen.append(event)
-
-            task = asyncio.create_task(watcher.Watcher(nodes, {}, put, Height(1)).run())
+    async def test() -> None:
+        await until(lambda: node.height > 2 * watcher.BLOCKS_AHEAD, "some blocks")
+        async with watched([node.address], cursor=1) as hub:
             target = node.height + 3
-            await until(
-                lambda: any(isinstance(event, HeadSeen) and event.height >= target for event in seen),
-                "news of later blocks",
-                task,
-            )
-            task.cancel()
-            await asyncio.wait([task])
-            await nodes.close()
+            await hub.wait_for(lambda: max(hub.heads, default=0) >= target, "news of later blocks")
 
+    try:
         asyncio.run(test())
     finally:
         node.stop()
@@ -92,30 +70,19 @@ def test_blocks_that_are_still_to_be_read_hold_up_no_news(
 
 def test_of_too_many_missed_blocks_none_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watcher, "MOST_BEHIND", 10)
-    node = PlayedNode("hub-1", ToyChain("hub"), tmp_path / "node", empty_s=0.05).start()
+    node = PlayedNode(HUB, ToyChain("hub"), tmp_path / "node", empty_s=0.05).start()
+
+    async def read_some() -> list[BlockSeen | BlocksSkipped]:
+        await until(lambda: node.height > 20, "some blocks")
+        async with watched([node.address], cursor=1) as hub:
+            await hub.wait_for(lambda: len(hub.all_of(BlockSeen, BlocksSkipped)) > 3, "what was read")
+            return hub.all_of(BlockSeen, BlocksSkipped)
+
     try:
-
-        async def test() -> None:
-            await until(lambda: node.height > 20, "some blocks")
-            nodes = connect(ChainId("hub-1"), "hub", [node.address], 5.0)
-            seen: list[BlockSeen | BlocksSkipped] = []
-
-            async def put(event: object) -> None:
-                if isinstance(event, BlockSeen | BlocksSkipped):
-                    seen.append(event)
-
-            task = asyncio.create_task(watcher.Watcher(nodes, {}, put, Height(1)).run())
-            await until(lambda: len(seen) > 3, "what was read", task)
-            task.cancel()
-            await asyncio.wait([task])
-            await nodes.close()
-            first, *others = seen
-            assert isinstance(first, BlocksSkipped)
-            assert first.height > 10
-            assert [event.height for event in others] == [
-                first.height + number for number in range(1, len(seen))
-            ]
-
-        asyncio.run(test())
+        first, *others = asyncio.run(read_some())
     finally:
         node.stop()
+    assert isinstance(first, BlocksSkipped)
+    assert first.height > 10
+    following: list[Height] = [event.height for event in others]
+    assert following == list(range(first.height + 1, first.height + 1 + len(others)))
