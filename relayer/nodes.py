@@ -88,6 +88,9 @@ class Node:
     channel: aio.Channel
     failures: int = 0
     cooling_until_s: float = 0.0
+    """Until then it is left alone, since it has not answered; any answer ends that."""
+    doubted_until_s: float = 0.0
+    """Until then it is left alone, since something that it served does not verify; no answer ends that."""
     is_checked: bool = False
     """It belongs to the right chain."""
     behind_until_s: float = 0.0
@@ -249,17 +252,16 @@ class ChainNodes:
         node = node or self._in_order()[0]
         self.doubts.set()
         LOG.warning("node is not believed", chain=self.chain_id, node=node.address.rpc, reason=reason)
-        node.failures += 1
-        node.cooling_until_s = self.clock_s() + LONGEST_COOLING_S
+        node.doubted_until_s = self.clock_s() + LONGEST_COOLING_S
 
     def _in_order(self) -> Sequence[Node]:
-        """Return the nodes in order of preference, those behind after others, and last those that cool, the coolest first."""
+        """Return the nodes in order of preference: those behind after others, and last those to be left alone."""
         now_s = self.clock_s()
-        ready = [node for node in self.nodes if node.cooling_until_s <= now_s]
+        ready = [node for node in self.nodes if _left_until(node) <= now_s]
         newest = [node for node in ready if node.behind_until_s <= now_s]
         behind = [node for node in ready if node.behind_until_s > now_s]
-        cooling = sorted((node for node in self.nodes if node.cooling_until_s > now_s), key=_cooling_end)
-        return [*newest, *behind, *cooling]
+        left = sorted((node for node in self.nodes if _left_until(node) > now_s), key=_left_until)
+        return [*newest, *behind, *left]
 
     async def _ask_one(self, node: Node, question: Callable[[Node], Awaitable[T]]) -> T:
         try:
@@ -315,8 +317,8 @@ async def _ask_nothing(_node: Node) -> None:
     """Ask nothing: that a node belongs to the right chain is checked before any question."""
 
 
-def _cooling_end(node: Node) -> float:
-    return node.cooling_until_s
+def _left_until(node: Node) -> float:
+    return max(node.cooling_until_s, node.doubted_until_s)
 
 
 def remote_error(error: aio.AioRpcError) -> RemoteError | None:

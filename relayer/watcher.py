@@ -46,10 +46,6 @@ DOUBT_PAUSE_S: Final = 1.0
 """Between two looks at what all nodes say of the newest block."""
 
 
-class HeadFalse(Exception):
-    """A head was taken back: what follows from it is begun anew.  It never leaves this module."""
-
-
 @dataclass(slots=True)
 class Watcher:
     """Follows one chain for ever."""
@@ -87,17 +83,35 @@ class Watcher:
         if not self.cursor:
             await self._skip_to(head.height)
         while True:
-            self._newest = self.head
-            self._fetches = asyncio.Queue(BLOCKS_AHEAD)
-            try:
-                async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(self._follow())
-                    tasks.create_task(self._announce_heads())
-                    tasks.create_task(self._fetch_blocks(tasks))
-                    tasks.create_task(self._read_blocks())
-                    tasks.create_task(self._doubt_heads())
-            except* HeadFalse:
-                LOG.debug("heads are read anew", chain=self.chain, head=self.head)
+            truth = await self._follow_until_false()
+            await self._put_head(truth)
+            if self.cursor > truth.height:
+                await self._skip_to(truth.height)
+
+    async def _follow_until_false(self) -> HeadSeen:
+        """Follow the chain until a head turns out to be false, and return the true one."""
+        self._newest = self.head
+        self._fetches = asyncio.Queue(BLOCKS_AHEAD)
+        # Not in one group: one that is being ended from within, when it is cancelled from outside, forgets the latter.
+        watching = asyncio.create_task(self._watch())
+        doubting = asyncio.create_task(self._doubt_heads())
+        try:
+            await asyncio.wait((watching, doubting), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            watching.cancel()
+            doubting.cancel()
+            await asyncio.wait((watching, doubting))
+        if not watching.cancelled():
+            watching.result()
+        return doubting.result()
+
+    async def _watch(self) -> None:
+        """Follow the chain from the head that was told of last, and from the block that was read last."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._follow())
+            tasks.create_task(self._announce_heads())
+            tasks.create_task(self._fetch_blocks(tasks))
+            tasks.create_task(self._read_blocks())
 
     async def _follow(self) -> None:
         """Learn of each new block."""
@@ -109,46 +123,40 @@ class Watcher:
                 # A node that names a height far above has all those below follow at once.
                 await asyncio.sleep(0)
 
-    async def _doubt_heads(self) -> None:
-        """Look at what all nodes say of the newest block whenever there is reason to doubt what was told.
-
-        Raises:
-          HeadFalse: the head was taken back.
-
-        """
+    async def _doubt_heads(self) -> HeadSeen:
+        """Look at what all nodes say whenever there is reason to doubt a head; return the true one if it is false."""
         while True:
             await self.nodes.doubts.wait()
             self.nodes.doubts.clear()
-            await self._check_head()
+            truth = await self._find_true_head()
+            if truth is not None:
+                return truth
             await asyncio.sleep(DOUBT_PAUSE_S)
 
-    async def _check_head(self) -> None:
-        """Go back to the newest block of the others if one node alone is as far as what was told, and cannot show it."""
+    async def _find_true_head(self) -> HeadSeen | None:
+        """Return the newest block of the others if one node alone is as far as what was told, and cannot show it."""
         answers = await self.nodes.ask_each(lambda node: node.rpc.abci_info())
         told = max(self.head, self._newest)
         behind = [(answer.height, node) for node, answer in answers if answer.height < told]
         ahead = [node for node, answer in answers if answer.height >= told]
         if not behind or len(ahead) > 1:
-            return
+            return None
         height, witness = max(behind, key=lambda pair: pair[0])
         if told - height <= STALL_BLOCKS:
-            return  # so far apart are nodes that all do their work
+            return None  # so far apart are nodes that all do their work
         try:
             truth = await queries.ask_head(self.chain, witness)
         except AppError:
-            return
+            return None
         for node in ahead:
             if await leads_up(self.chain, (witness, truth.height), (node, told), time.time_ns()):
-                return  # the others lag behind
+                return None  # the others lag behind
             self.nodes.demote(
                 f"others are at {height}, and it cannot show that the chain has block {told}", node
             )
         # This very look has settled it.
         self.nodes.doubts.clear()
-        await self._put_head(truth)
-        if self.cursor > truth.height:
-            await self._skip_to(truth.height)
-        raise HeadFalse
+        return truth
 
     async def _heights(self, cursor: Height) -> AsyncGenerator[Height, None]:
         """Yield every height above the cursor, whatever happens to the nodes."""
@@ -259,7 +267,7 @@ class Watcher:
 
     async def _skip_to(self, height: Height) -> None:
         """Go on above a height; what was sent up to there is found by listing the pending packets."""
-        if self.cursor:
+        if 0 < self.cursor < height:
             LOG.warning("blocks skipped", chain=self.chain, first=self.cursor + 1, last=height)
         self.cursor = height
         await self.put(BlocksSkipped(self.chain, height))

@@ -17,7 +17,7 @@ from abci_app.rpc_async import AsyncCometRpc
 from ibc.errors import ConsensusStateNotFound
 from relayer.config import NodeAddress
 from relayer.errors import EndpointsDown, HeightsDisagree
-from relayer.nodes import FIRST_COOLING_S, ChainNodes, Node, connect, remote_error
+from relayer.nodes import FIRST_COOLING_S, LONGEST_COOLING_S, ChainNodes, Node, connect, remote_error
 from relayer.queries import broadcast
 from relayer.types import ChainId, Failure
 from tests.support.relayer import connected, running_pair, until
@@ -196,6 +196,7 @@ class Mempool:
     timeout_s: float = 1.0
     failures: int = 0
     cooling_until_s: float = 0.0
+    doubted_until_s: float = 0.0
     is_checked: bool = True
     behind_until_s: float = 0.0
     asked: int = 0
@@ -235,6 +236,27 @@ def test_a_node_that_is_not_believed_comes_last() -> None:
     async def test(nodes: ChainNodes, clock: Clock) -> None:
         nodes.demote("it lied")
         assert await nodes.ask(Script()) == B
+
+    run(test)
+
+
+def test_a_node_that_is_not_believed_is_not_believed_again_for_an_answer() -> None:
+    """Other questions may be on their way to it."""
+
+    async def test(nodes: ChainNodes, clock: Clock) -> None:
+        async def ask_slowly(node: Node) -> str:
+            await answered.wait()
+            return node.address.rpc
+
+        answered = asyncio.Event()
+        asked = asyncio.create_task(nodes.ask(ask_slowly))
+        await asyncio.sleep(0)
+        nodes.demote("it lied")
+        answered.set()
+        assert await asked == A
+        assert await nodes.ask(Script()) == B
+        clock.now_s += LONGEST_COOLING_S
+        assert await nodes.ask(Script()) == A
 
     run(test)
 

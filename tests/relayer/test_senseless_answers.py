@@ -46,6 +46,7 @@ class Liar:
     timeout_s: float = 1.0
     failures: int = 0
     cooling_until_s: float = 0.0
+    doubted_until_s: float = 0.0
 
     @property
     def address(self) -> NodeAddress:

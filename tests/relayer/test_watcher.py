@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from abci_app.rpc_async import AsyncCometRpc
 from bench.played.app import ToyChain
 from bench.played.node import PlayedNode
-from relayer import watcher
-from relayer.events import BlockSeen, BlocksSkipped
+from relayer import queries, watcher
+from relayer.events import BlockSeen, BlocksSkipped, HeadSeen
 from tests.support.relayer import until
 from tests.support.relayer_watching import HUB, watched
 
@@ -86,3 +86,33 @@ def test_of_too_many_missed_blocks_none_is_read(tmp_path: Path, monkeypatch: pyt
     assert first.height > 10
     following: list[Height] = [event.height for event in others]
     assert following == list(range(first.height + 1, first.height + 1 + len(others)))
+
+
+def test_a_watcher_ends_when_it_is_told_to_while_heads_are_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = PlayedNode(HUB, ToyChain("hub"), tmp_path / "node", empty_s=0.02).start()
+
+    async def doubt_again(self: watcher.Watcher) -> HeadSeen:
+        self.nodes.doubts.set()
+        return await queries.get_head(self.nodes)
+
+    monkeypatch.setattr(watcher.Watcher, "_find_true_head", doubt_again)
+
+    async def stop_after(pause_s: float) -> None:
+        async with watched([node.address], cursor=1) as hub:
+            hub.nodes.doubts.set()
+            await hub.wait_for(lambda: len(hub.heads) > 3, "some heads")
+            await asyncio.sleep(pause_s)
+            assert hub.task is not None
+            hub.task.cancel()
+            await until(hub.task.done, "the end")
+
+    async def test() -> None:
+        for turn in range(40):
+            await stop_after(turn / 4_000)
+
+    try:
+        asyncio.run(test())
+    finally:
+        node.stop()
