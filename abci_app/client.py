@@ -5,7 +5,6 @@ What a node answers here is not trusted: who relies on it checks it against ligh
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 import time
@@ -28,11 +27,6 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from tx.keys import SigningKey
-
-# Libraries of those who train (torch among them) start helper programs at moments of their own choice.  gRPC's fork
-# handlers then stop and start its poller under the threads that use it, which has ended whole processes ("epoll_wait
-# error: Bad file descriptor").  A child that only executes another program does not need them.
-os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 MAX_MESSAGE_BYTES: Final = 64 * 1024 * 1024
 TX_LIFE_NS: Final = 120 * 1_000_000_000

@@ -1,0 +1,3 @@
+"""The command line."""
+
+import abci_app  # noqa: F401  # sets what gRPC reads when it is imported

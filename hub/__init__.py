@@ -1,0 +1,3 @@
+"""The application of the hub."""
+
+import abci_app  # noqa: F401  # sets what gRPC reads when it is imported

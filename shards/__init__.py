@@ -1,0 +1,3 @@
+"""The application of a shard."""
+
+import abci_app  # noqa: F401  # sets what gRPC reads when it is imported

@@ -10,6 +10,7 @@ import pytest
 import structlog
 from hypothesis import Phase, settings
 
+import abci_app  # noqa: F401  # sets what gRPC reads when it is imported
 from tests.support.differential import PROPERTY, describe_report
 
 if TYPE_CHECKING:

@@ -125,7 +125,7 @@ def test_a_node_is_believed_that_is_far_ahead_of_one_that_lags(tmp_path: Path) -
                 target = hub.heads[-1] + 3
                 await hub.wait_for(lambda: hub.heads[-1] > target, "later heads")
                 assert hub.heads == sorted(hub.heads)
-                assert not any(node.failures for node in hub.nodes.nodes)
+                assert not any(node.failures or node.doubted_until_s for node in hub.nodes.nodes)
 
         try:
             asyncio.run(test())
