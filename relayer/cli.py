@@ -47,7 +47,9 @@ def link_command(*, config_path: Path, as_json: bool) -> None:
         for shard in report.links:
             _print_link(shard)
         for link in report.failed:
-            click.echo(f"{link.shard}: not linked: {link.error}")
+            # The reason that ends the command is told once, below.
+            reason = "" if link.error == str(problem) else f": {link.error}"
+            click.echo(f"{link.shard}: not linked{reason}")
     if problem is not None:
         raise problem
 
