@@ -130,6 +130,8 @@ class ChainNodes:
     """Held by who looks through blocks: each may take tens of megabytes with its results, so one at a time."""
     doubts: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when what a node says of the newest block may be false; who follows the chain looks into it."""
+    followed: Node | None = None
+    """Which tells of new blocks; others may be asked before it meanwhile."""
 
     async def close(self) -> None:
         """Close all connections."""
@@ -227,6 +229,7 @@ class ChainNodes:
         """
         reasons = []
         for node in self._in_order():
+            self.followed = node
             try:
                 await self._ask_one(node, _ask_nothing)
             except NodeSilent as silence:

@@ -185,7 +185,7 @@ class Watcher:
             (answer.height for answer in answers if not isinstance(answer, BaseException)), default=0
         )
         if newest > cursor + STALL_BLOCKS:
-            self.nodes.demote(f"it stopped at height {cursor}, others are at {newest}")
+            self.nodes.demote(f"it stopped at height {cursor}, others are at {newest}", self.nodes.followed)
 
     async def _announce_heads(self) -> None:
         """Tell of a new head as soon as its time is known; what waits for it need not wait for the blocks below.

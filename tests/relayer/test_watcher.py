@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from abci_app.rpc_async import AsyncCometRpc
 from bench.played.app import ToyChain
 from bench.played.node import PlayedNode
-from relayer import queries, watcher
+from relayer import nodes, queries, watcher
 from relayer.events import BlockSeen, BlocksSkipped, HeadSeen
 from tests.support.relayer import until
 from tests.support.relayer_watching import HUB, watched
@@ -33,6 +33,35 @@ def test_a_node_that_has_stopped_is_left_for_one_that_goes_on(
         stuck.is_paused = True
         target = stuck.height + 5
         async with watched([stuck.address, alive.address], cursor=1) as hub:
+            await hub.wait_for(
+                lambda: any(block.height >= target for block in hub.all_of(BlockSeen)),
+                "blocks above those of the node that has stopped",
+            )
+
+    try:
+        asyncio.run(test())
+    finally:
+        stuck.stop()
+        alive.stop()
+
+
+def test_a_node_that_has_stopped_is_left_although_others_are_asked_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look at how far all nodes are changes their order, and not which one is followed."""
+    monkeypatch.setattr(watcher, "STALL_S", 1.0)
+    monkeypatch.setattr(nodes, "LONGEST_COOLING_S", 1.0)
+    alive = PlayedNode(HUB, ToyChain("hub"), tmp_path / "alive").start()
+    stuck = PlayedNode(HUB, ToyChain("hub"), tmp_path / "stuck").start()
+
+    async def test() -> None:
+        await until(lambda: stuck.height > 2, "some blocks")
+        async with watched([stuck.address, alive.address], cursor=1) as hub:
+            await hub.wait_for(lambda: len(hub.heads) > 2, "some heads of the first node")
+            stuck.is_paused = True
+            await until(lambda: alive.height > stuck.height + watcher.STALL_BLOCKS, "a node that is ahead")
+            await hub.nodes.prefer_newest(watcher.STALL_BLOCKS, 3600.0)
+            target = alive.height + 5
             await hub.wait_for(
                 lambda: any(block.height >= target for block in hub.all_of(BlockSeen)),
                 "blocks above those of the node that has stopped",
