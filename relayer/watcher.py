@@ -136,7 +136,7 @@ class Watcher:
     async def _find_true_head(self) -> HeadSeen | None:
         """Return the newest block of the others if one node alone is as far as what was told, and cannot show it."""
         answers = await self.nodes.ask_each(lambda node: node.rpc.abci_info())
-        told = max(self.head, self._newest)
+        told = max(self.head, self._newest, self.cursor)  # the cursor may be from before the start
         behind = [(answer.height, node) for node, answer in answers if answer.height < told]
         ahead = [node for node, answer in answers if answer.height >= told]
         if not behind or len(ahead) > 1:

@@ -17,9 +17,11 @@ from bench.played.app import ToyChain
 from bench.played.node import PlayedNode
 from bench.played.rpc import PlayedRpc
 from relayer import queries, watcher
+from relayer.actions import PutCursor
 from relayer.config import NodeAddress
 from relayer.errors import HeightsDisagree
 from relayer.events import BlockSeen, BlocksSkipped
+from relayer.journal import Journal
 from relayer.types import Height
 from tests.support.relayer import ended, running_pair, running_relayer, until
 from tests.support.relayer_watching import watched
@@ -104,6 +106,26 @@ def test_packets_are_relayed_although_one_node_names_a_false_height(
                         (ended(pair.hub), ended(pair.shard))
                         == (["acknowledged", "acknowledged"], ["acknowledged"])
                     ),
+                    "the ends of all packets",
+                    task,
+                )
+
+        asyncio.run(test())
+
+
+def test_packets_are_relayed_although_a_false_height_was_remembered(tmp_path: Path) -> None:
+    """The relayer was stopped before it took the height back."""
+    with running_pair(tmp_path) as pair:
+        with Journal(pair.config.journal) as journal:
+            journal.write([PutCursor(pair.config.hub.chain_id, Height(FAR))])
+            journal.commit()
+
+        async def test() -> None:
+            async with running_relayer(pair.config) as task:
+                await asyncio.sleep(0.5)
+                pair.send_from_hub(2)
+                await until(
+                    lambda: ended(pair.hub) == ["acknowledged", "acknowledged"],
                     "the ends of all packets",
                     task,
                 )
