@@ -141,18 +141,19 @@ class Watcher:
         ahead = [node for node, answer in answers if answer.height >= told]
         if not behind or len(ahead) > 1:
             return None
-        height, witness = max(behind, key=lambda pair: pair[0])
-        if told - height <= STALL_BLOCKS:
-            return None  # so far apart are nodes that all do their work
+        _, witness = max(behind, key=lambda pair: pair[0])
         try:
             truth = await queries.ask_head(self.chain, witness)
         except AppError:
             return None
+        # It may have gone on while others answered.
+        if told - truth.height <= STALL_BLOCKS:
+            return None  # so far apart are nodes that all do their work
         for node in ahead:
             if await leads_up(self.chain, (witness, truth.height), (node, told), time.time_ns()):
                 return None  # the others lag behind
             self.nodes.demote(
-                f"others are at {height}, and it cannot show that the chain has block {told}", node
+                f"others are at {truth.height}, and it cannot show that the chain has block {told}", node
             )
         # This very look has settled it.
         self.nodes.doubts.clear()

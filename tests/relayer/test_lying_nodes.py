@@ -20,7 +20,7 @@ from relayer import queries, watcher
 from relayer.actions import PutCursor
 from relayer.config import NodeAddress
 from relayer.errors import HeightsDisagree
-from relayer.events import BlockSeen, BlocksSkipped
+from relayer.events import BlockSeen, BlocksSkipped, HeadSeen
 from relayer.journal import Journal
 from relayer.types import Height
 from tests.support.relayer import ended, running_pair, running_relayer, until
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from relayer.config import RelayerConfig
+    from relayer.nodes import Node
+    from relayer.types import ChainId
 
 FAR = 10**12
 
@@ -148,6 +150,41 @@ def test_a_node_is_believed_that_is_far_ahead_of_one_that_lags(tmp_path: Path) -
                 await hub.wait_for(lambda: hub.heads[-1] > target, "later heads")
                 assert hub.heads == sorted(hub.heads)
                 assert not any(node.failures or node.doubted_until_s for node in hub.nodes.nodes)
+
+        try:
+            asyncio.run(test())
+        finally:
+            lagging.stop()
+
+
+def test_a_node_is_believed_whose_height_others_reach_during_a_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nodes that catch up do hundreds of blocks a second, and one that answers late has made some meanwhile."""
+    ask_head = queries.ask_head
+    looks: list[Height] = []
+    with running_pair(tmp_path, linked=False) as pair:
+        lagging = PlayedNode(pair.config.hub.chain_id, ToyChain("hub"), tmp_path / "lagging").start()
+        lagging.is_paused = True
+
+        async def catch_up(chain: ChainId, node: Node) -> HeadSeen:
+            lagging.is_paused = False
+            await until(lambda: lagging.height > pair.hub.height, "a node that has caught up")
+            head = await ask_head(chain, node)
+            looks.append(head.height)
+            return head
+
+        async def test() -> None:
+            async with watched([pair.hub.address, lagging.address], cursor=0) as hub:
+                far = lagging.height + watcher.STALL_BLOCKS + 1
+                await hub.wait_for(lambda: max(hub.heads, default=0) > far, "a node that is far ahead")
+                pair.hub.is_paused = True
+                monkeypatch.setattr(queries, "ask_head", catch_up)
+                hub.nodes.doubts.set()
+                await hub.wait_for(lambda: looks, "a look at the nodes")
+                pair.hub.is_paused = False
+                await hub.wait_for(lambda: hub.heads[-1] > looks[0] + 3, "later heads")
+                assert not any(node.doubted_until_s for node in hub.nodes.nodes)
 
         try:
             asyncio.run(test())
