@@ -172,11 +172,16 @@ async def leads_up(chain: ChainId, low: tuple[Node, Height], high: tuple[Node, H
     """Tell whether the validators of one node's block have, by their signatures, led to a later one of another node.
 
     So a node that is far ahead of a node that lags is told from one that has made its height up.
+
+    Raises:
+      AppError: the first node does not show its own block, so there is nothing to start from.
+
     """
     node, height = low
+    block = await fetch_block(node, height)
+    start = trust_light_block(block, hash_of(block), chain)
     try:
-        block = await fetch_block(node, height)
-        await walk(trust_light_block(block, hash_of(block), chain), _any_age(chain), *high, now_ns)
+        await walk(start, _any_age(chain), *high, now_ns)
     except AppError:
         return False
     return True

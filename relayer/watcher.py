@@ -144,17 +144,17 @@ class Watcher:
         _, witness = max(behind, key=lambda pair: pair[0])
         try:
             truth = await queries.ask_head(self.chain, witness)
+            # It may have gone on while others answered.
+            if told - truth.height <= STALL_BLOCKS:
+                return None  # so far apart are nodes that all do their work
+            for node in ahead:
+                if await leads_up(self.chain, (witness, truth.height), (node, told), time.time_ns()):
+                    return None  # the others lag behind
+                self.nodes.demote(
+                    f"others are at {truth.height}, and it cannot show that the chain has block {told}", node
+                )
         except AppError:
-            return None
-        # It may have gone on while others answered.
-        if told - truth.height <= STALL_BLOCKS:
-            return None  # so far apart are nodes that all do their work
-        for node in ahead:
-            if await leads_up(self.chain, (witness, truth.height), (node, told), time.time_ns()):
-                return None  # the others lag behind
-            self.nodes.demote(
-                f"others are at {truth.height}, and it cannot show that the chain has block {told}", node
-            )
+            return None  # one that does not show its own block is no witness
         # This very look has settled it.
         self.nodes.doubts.clear()
         return truth

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from abci_app.errors import EndpointUnreachable
 from bench.played.answers import encode_error, encode_result
 from bench.played.app import ToyChain
 from bench.played.node import PlayedNode
 from bench.played.rpc import PlayedRpc
-from relayer import queries, watcher
+from relayer import evidence, queries, watcher
 from relayer.actions import PutCursor
 from relayer.config import NodeAddress
 from relayer.errors import HeightsDisagree
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from relayer.config import RelayerConfig
     from relayer.nodes import Node
     from relayer.types import ChainId
+    from wire.tendermint.types import types_pb2
 
 FAR = 10**12
 
@@ -135,7 +137,18 @@ def test_packets_are_relayed_although_a_false_height_was_remembered(tmp_path: Pa
         asyncio.run(test())
 
 
-def test_a_node_is_believed_that_is_far_ahead_of_one_that_lags(tmp_path: Path) -> None:
+@pytest.mark.parametrize("shows_block", [True, False])
+def test_a_node_is_believed_that_is_far_ahead_of_one_that_lags(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shows_block: bool
+) -> None:
+    fetch_block = evidence.fetch_block
+
+    async def fetch(node: Node, height: int) -> types_pb2.LightBlock:
+        if node.address == lagging.address and not shows_block:
+            raise EndpointUnreachable("too busy")
+        return await fetch_block(node, height)
+
+    monkeypatch.setattr(evidence, "fetch_block", fetch)
     with running_pair(tmp_path, linked=False) as pair:
         lagging = PlayedNode(pair.config.hub.chain_id, ToyChain("hub"), tmp_path / "lagging").start()
         lagging.is_paused = True
