@@ -168,11 +168,11 @@ def ask_about(turn: Turn, record: PacketRecord) -> None:
 def add_sent(turn: Turn, sent: SentPacket) -> None:
     """Take up a packet that a block has sent, or leave it to be listed if there are many.
 
-    A packet that is known already stays as it is.
+    A packet that is known already stays as it is, unless a false block has told of it.
     """
     state = turn.state
-    lane = state.lanes.get(sent.key.sender)
-    if lane is None or sent.key in state.packets:
+    lane, known = state.lanes.get(sent.key.sender), state.packets.get(sent.key)
+    if lane is None or (known is not None and not _is_too_high(known, sent)):
         return
     if _is_left_to_list(turn, lane, lane.end.chain, sent.height):
         list_from(turn, lane, sent.key.sequence)
@@ -200,12 +200,15 @@ def _note_age(turn: Turn, key: PacketKey, chain: ChainId, height: Height) -> Non
 def add_listed(turn: Turn, listed: ListedPacket) -> None:
     """Take up an open packet of the backlog.  What is known, or has ended meanwhile, stays as it is.
 
-    But for a packet that was refused and has other bytes here: a node may have told of one that was never sent.
+    But for a packet that was refused and has other bytes here, or that waits for a block above: a node may have told
+    of one that was never sent.
     """
     state, key = turn.state, listed.sent.key
     known = state.packets.get(key)
-    is_other = known is None or (
-        known.step is Step.REFUSED and known.packet_bytes != listed.sent.packet_bytes
+    is_other = (
+        known is None
+        or (known.step is Step.REFUSED and known.packet_bytes != listed.sent.packet_bytes)
+        or _is_too_high(known, listed.sent)
     )
     if key.sender not in state.links or key in state.ended or not is_other:
         return
@@ -225,7 +228,16 @@ def list_from(turn: Turn, lane: Lane, sequence: int) -> None:
         turn.state.dirty[lane.end] = None
 
 
+def _is_too_high(known: PacketRecord, sent: SentPacket) -> bool:
+    """Tell whether a packet waits for a height above the block that sent it: a block told of it that there was not."""
+    waits = known.duty is Duty.RECEIVE and known.step is Step.WAITING
+    return waits and known.provable_from > sent.height + 1
+
+
 def _take_up(turn: Turn, sent: SentPacket) -> PacketRecord:
+    known = turn.state.packets.get(sent.key)
+    if known is not None:
+        detach(turn, known)
     return turn.put(
         PacketRecord(
             key=sent.key,

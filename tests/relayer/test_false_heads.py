@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from relayer.actions import EffectAction, ListPending
 from relayer.errors import HeightsDisagree
-from relayer.events import BlocksSkipped, HeadSeen, PendingUnknown, RelayEvent
+from relayer.events import BlockSeen, BlocksSkipped, HeadSeen, PendingUnknown, RelayEvent
 from relayer.policy import failure_of
 from relayer.types import NS_PER_SECOND, Height, TimeNs
-from tests.support.relayer_world import HUB, World
+from tests.support.relayer_chain import make_packet
+from tests.support.relayer_world import HUB, SHARD, World
 
 if TYPE_CHECKING:
     from tests.support.relayer_chain import SimChain
@@ -73,9 +75,8 @@ def test_packets_pass_when_a_false_height_was_taken_back(chain_name: str) -> Non
     assert [*world.hub.ended, *world.shard.ended] == [(key, False) for key in keys]
 
 
-@pytest.mark.parametrize("again", [False, True])
-def test_blocks_are_read_when_a_false_skip_was_taken_back(again: bool) -> None:
-    world = World()
+def answer_honestly(world: World) -> None:
+    """Let lists say that the chain is not that far, as its nodes do."""
     perform = world.perform
 
     def answer(action: EffectAction) -> RelayEvent:
@@ -84,6 +85,12 @@ def test_blocks_are_read_when_a_false_skip_was_taken_back(again: bool) -> None:
         return perform(action)
 
     world.perform = answer  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_blocks_are_read_when_a_false_skip_was_taken_back(again: bool) -> None:
+    world = World()
+    answer_honestly(world)
     world.settle()
     world.hear(BlocksSkipped(HUB.chain, FAR))
     if again:
@@ -95,3 +102,28 @@ def test_blocks_are_read_when_a_false_skip_was_taken_back(again: bool) -> None:
     key = world.send_from_hub()
     world.run_until_idle(60)
     assert world.hub.ended == [(missed, False), (key, False)]
+
+
+@pytest.mark.parametrize("is_same", [True, False])
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_a_packet_that_a_false_block_has_sent_is_taken_from_a_true_one(
+    is_listed: bool, is_same: bool
+) -> None:
+    world = World()
+    answer_honestly(world)
+    world.settle()
+    key = world.send_from_hub()
+    packet = world.hub.queue[0]
+    if not is_same:
+        packet = replace(packet, packet_bytes=make_packet(HUB, SHARD, key.sequence, 10**10))
+    lie(world, world.hub, FAR)
+    world.inbox.append(BlocksSkipped(HUB.chain, FAR))
+    world.inbox.append(BlockSeen(HUB.chain, Height(FAR + 1), sent=(replace(packet, height=Height(FAR + 1)),)))
+    world.settle()
+    if is_listed:
+        world.hub.make_block(world.now_ns + 1)
+        world.read_up_to[HUB.chain] = world.hub.height
+    world.inbox += [world.hub.head(), BlocksSkipped(HUB.chain, world.hub.height)]
+    world.run_until_idle(60)
+    assert world.shard.received == [key]
+    assert world.hub.ended == [(key, False)]
