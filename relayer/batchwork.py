@@ -88,8 +88,9 @@ def _take_proof(turn: Turn, batch: Batch, result: ItemProved | ItemAbsent | Item
             elif record.duty is Duty.TIMEOUT:
                 ask_about(turn, record)
             else:
+                # It may be too early, or was never received: a node has lied then.
                 above = Height(batch.target_height + 1)
-                wait_again(turn, record, None, pause=True, provable_from=above)
+                ask_about(turn, turn.put(replace(record, attempts=record.attempts + 1, provable_from=above)))
 
 
 def handle_signed(turn: Turn, event: BatchSigned) -> None:

@@ -307,7 +307,7 @@ def watch_timeout(turn: Turn, record: PacketRecord) -> None:
 
 
 def receive_after_all(turn: Turn, record: PacketRecord) -> None:
-    """Have a packet received whose timeout has not come: a node has lied about the time of the receiver's chain."""
+    """Have a packet received that was held for received, or for expired: a node has lied about the receiver's chain."""
     read = turn.state.chain(record.key.sender.chain).cursor
     # The journal does not keep where it was sent; it was in a block that is read.
     provable_from = turn.state.received_from.pop(record.key, Height(read + 1))
@@ -353,6 +353,9 @@ def handle_status(turn: Turn, event: PacketStatusSeen) -> None:
         finish(turn, record, record.duty)
     elif event.received and event.acknowledgement and record.duty is not Duty.ACKNOWLEDGE:
         _go_on_received(turn, record, event.acknowledgement)
+    elif record.duty is Duty.ACKNOWLEDGE and record.attempts and not event.received:
+        # Nor could it be proven.
+        receive_after_all(turn, record)
     else:
         if record.duty is Duty.ACKNOWLEDGE and event.acknowledgement:
             record = replace(record, acknowledgement=event.acknowledgement)

@@ -9,10 +9,10 @@ import pytest
 
 from relayer.actions import EffectAction, ListPending
 from relayer.errors import HeightsDisagree
-from relayer.events import BlockSeen, BlocksSkipped, HeadSeen, PendingUnknown, RelayEvent
+from relayer.events import BlockSeen, BlocksSkipped, HeadSeen, PendingUnknown, RelayEvent, WrittenAck
 from relayer.policy import failure_of
 from relayer.types import NS_PER_SECOND, Height, TimeNs
-from tests.support.relayer_chain import make_packet
+from tests.support.relayer_chain import SUCCESS, make_packet
 from tests.support.relayer_world import HUB, SHARD, World
 
 if TYPE_CHECKING:
@@ -124,6 +124,24 @@ def test_a_packet_that_a_false_block_has_sent_is_taken_from_a_true_one(
         world.hub.make_block(world.now_ns + 1)
         world.read_up_to[HUB.chain] = world.hub.height
     world.inbox += [world.hub.head(), BlocksSkipped(HUB.chain, world.hub.height)]
+    world.run_until_idle(60)
+    assert world.shard.received == [key]
+    assert world.hub.ended == [(key, False)]
+
+
+def test_a_packet_that_a_false_block_has_received_is_received() -> None:
+    world = World()
+    answer_honestly(world)
+    world.run(2)
+    key = world.send_from_hub()
+    packet = world.hub.queue[0]
+    world.hub.make_block(world.now_ns + 1)
+    world.read_blocks(world.hub)
+    lie(world, world.shard, FAR, later_ns=0)
+    world.inbox.append(BlocksSkipped(SHARD.chain, FAR))
+    written = WrittenAck(key, packet.packet_bytes, packet.timeout_s, SUCCESS)
+    world.inbox.append(BlockSeen(SHARD.chain, Height(FAR + 1), written=(written,)))
+    world.inbox += [world.shard.head(), BlocksSkipped(SHARD.chain, world.shard.height)]
     world.run_until_idle(60)
     assert world.shard.received == [key]
     assert world.hub.ended == [(key, False)]
