@@ -29,6 +29,7 @@ from abci_app.grpc_errors import CANNOT_NOW, ERROR_KEY, RemoteError, read_code
 from abci_app.rpc_async import AsyncCometRpc
 from ibc.errors import ConsensusStateNotFound
 from relayer.errors import AnswerMalformed, ChainMismatch, EndpointsDown, HeightsDisagree
+from relayer.types import MAX_STORED
 from tx.errors import AppError
 from wire.gradchain.hub.v1 import query_pb2_grpc as hub_grpc
 from wire.gradchain.ibc.v1 import query_pb2_grpc as ibc_grpc
@@ -242,6 +243,10 @@ class ChainNodes:
             try:
                 async with aclosing(node.rpc.subscribe_heights(cursor, attempts=1)) as heights:
                     async for height in heights:
+                        if height > MAX_STORED:
+                            reasons.append(f"expected a height of at most {MAX_STORED}, got {height}")
+                            self._note_silence(node, reasons[-1])
+                            break
                         cursor = height
                         self._note_answer(node)
                         yield height

@@ -26,6 +26,8 @@ from wire.gradchain.ibc.v1 import query_pb2 as ibc_pb2
 from wire.ibc.core.channel.v2 import packet_pb2
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from relayer.nodes import Node
 
 GARBAGE = b"\xff"
@@ -88,6 +90,9 @@ class Liar:
     async def block_results(self, _: int) -> BlockResults:
         return BlockResults(self.results_height, (), (), b"")
 
+    async def subscribe_heights(self, cursor: int, attempts: int) -> AsyncGenerator[int, None]:
+        yield cursor + 1
+
 
 def nodes_of(*liars: Liar) -> ChainNodes:
     return ChainNodes(HUB.chain, "hub", [cast("Node", liar) for liar in liars])
@@ -125,6 +130,14 @@ def test_a_node_that_makes_no_sense_is_passed_over() -> None:
 def test_a_status_that_no_shard_has_is_no_answer() -> None:
     with pytest.raises(EndpointsDown):
         asyncio.run(get_checkpoint(nodes_of(Liar(status=99)), BodyKey(SHARD, 1, 1, 1)))
+
+
+def test_a_height_that_cannot_be_stored_is_no_news() -> None:
+    async def follow() -> list[int]:
+        return [height async for height in nodes_of(Liar()).follow_heights(MAX_STORED)]
+
+    with pytest.raises(EndpointsDown, match=str(MAX_STORED)):
+        asyncio.run(follow())
 
 
 @pytest.mark.parametrize("digits", ["1" * 5_000, str(MAX_STORED + 1), str(1 << 32)])
