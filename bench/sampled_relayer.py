@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from relayer.config import load_config
+from relayer.heap import return_freed_memory
 from relayer.logs import set_up_logs
 from relayer.service import relay
 
@@ -103,6 +104,7 @@ def main() -> None:
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
+    return_freed_memory()
     config = load_config(arguments.config)
     set_up_logs(config.log_format, config.log_level)
     sampler = Sampler()

@@ -90,9 +90,11 @@ def _print_link(shard: LinkedShard) -> None:
 def start_command(*, config_path: Path, retry_refused: bool, as_json: bool) -> None:
     """Relay until SIGTERM or SIGINT.  What happens is logged to standard error."""
     from relayer.config import load_config  # noqa: PLC0415
+    from relayer.heap import return_freed_memory  # noqa: PLC0415
     from relayer.logs import set_up_logs  # noqa: PLC0415
     from relayer.service import relay  # noqa: PLC0415
 
+    return_freed_memory()
     config = load_config(config_path)
     set_up_logs("json" if as_json else config.log_format, config.log_level)
     asyncio.run(relay(config, retry_refused=retry_refused))

@@ -54,7 +54,7 @@ class RelayOptions:
     that the chain has time for the next ones when they come."""
     yield_in_flight: int = 3
     """Batches of backlog that all links together may have under way to a chain meanwhile; the links take turns."""
-    max_batches: int = 64
+    max_batches: int = 32
     """Batches that may be under way over all links; each lane may have one of new packets in any case, and one of its
     backlog unless that yields.  A batch holds its packets with their proofs twice, and its transaction."""
     backlog_blocks: int = 16
@@ -62,7 +62,7 @@ class RelayOptions:
     max_open: int = 8_192
     """Packets that are worked on at once, over all links.  The others of a backlog stay where they are, on the
     chains, and are listed when there is room."""
-    least_open: int = 128
+    least_open: int = 64
     """Packets of one sender that are taken up in any case, however many links there are."""
     most_open: int = 2_048
     """Packets of one sender above which even new ones are left to be listed later."""

@@ -25,8 +25,7 @@ from tx.errors import AppError
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 
-    from abci_app.rpc_answers import BlockResults
-    from relayer.events import HeadSeen, RelayEvent
+    from relayer.events import BlockSeen, HeadSeen, RelayEvent
     from relayer.nodes import ChainNodes
     from relayer.types import ChainId
 
@@ -46,6 +45,15 @@ DOUBT_PAUSE_S: Final = 1.0
 """Between two looks at what all nodes say of the newest block."""
 
 
+@dataclass(frozen=True, slots=True)
+class _FetchedBlock:
+    """A block as it was read when it came."""
+
+    block: BlockSeen
+    links: int
+    """Ends of links that were known then.  None goes away."""
+
+
 @dataclass(slots=True)
 class Watcher:
     """Follows one chain for ever."""
@@ -59,7 +67,7 @@ class Watcher:
     """The newest height that was told of."""
     _newest: Height = NO_HEIGHT
     """The newest height that is known."""
-    _fetches: asyncio.Queue[tuple[Height, asyncio.Task[BlockResults]]] = field(
+    _fetches: asyncio.Queue[tuple[Height, asyncio.Task[_FetchedBlock]]] = field(
         default_factory=lambda: asyncio.Queue(BLOCKS_AHEAD)
     )
     _head_news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -111,7 +119,7 @@ class Watcher:
             tasks.create_task(self._follow())
             tasks.create_task(self._announce_heads())
             tasks.create_task(self._fetch_blocks(tasks))
-            tasks.create_task(self._read_blocks())
+            tasks.create_task(self._read_blocks(tasks))
 
     async def _follow(self) -> None:
         """Learn of each new block."""
@@ -213,8 +221,10 @@ class Watcher:
         self.head = head.height
         await self.put(head)
 
-    async def _fetch_results(self, height: Height) -> BlockResults:
-        return await retry(lambda: queries.get_block_results(self.nodes, height))
+    async def _fetch_block(self, height: Height) -> _FetchedBlock:
+        """Fetch and read a block.  What it holds for the links is little beside its results, so these are dropped."""
+        results = await retry(lambda: queries.get_block_results(self.nodes, height))
+        return _FetchedBlock(read_block(self.chain, results, self.links), len(self.links))
 
     async def _fetch_blocks(self, tasks: asyncio.TaskGroup) -> None:
         """Start to fetch each block above the cursor, a few ahead of what is read."""
@@ -226,24 +236,26 @@ class Watcher:
                 await self._skip_to(self.head)
             elif following < self._newest:
                 following = Height(following + 1)
-                task = tasks.create_task(self._fetch_results(following))
+                task = tasks.create_task(self._fetch_block(following))
                 await self._fetches.put((following, task))
             else:
                 self._block_news.clear()
                 await self._block_news.wait()
 
-    async def _read_blocks(self) -> None:
+    async def _read_blocks(self, tasks: asyncio.TaskGroup) -> None:
         """Report the fetched blocks in order."""
         while True:
             height, task = await self._fetches.get()
-            results = await self._await_results(height, task)
-            if results is not None and height > self.cursor:
-                await self.put(read_block(self.chain, results, self.links))
+            fetched = await self._await_block(height, task)
+            while fetched is not None and fetched.links < len(self.links):
+                fetched = await self._await_block(height, tasks.create_task(self._fetch_block(height)))
+            if fetched is not None and height > self.cursor:
+                await self.put(fetched.block)
                 # It may have been set to a higher one meanwhile.
                 self.cursor = max(self.cursor, height)
 
-    async def _await_results(self, height: Height, task: asyncio.Task[BlockResults]) -> BlockResults | None:
-        """Return a block's results, or None if no node keeps them any more."""
+    async def _await_block(self, height: Height, task: asyncio.Task[_FetchedBlock]) -> _FetchedBlock | None:
+        """Return a block, or None if no node keeps its results any more."""
         pause_s = 1.0
         while not task.done():
             await asyncio.wait([task], timeout=pause_s)

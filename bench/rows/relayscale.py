@@ -31,8 +31,8 @@ ROW: Final = "relay-64"
 SHARDS: Final = 64
 PATIENCE_S: Final = 900.0
 POLL_S: Final = 0.05
-WATCH_S: Final = 60.0
-"""How long memory is looked at."""
+WATCH_S: Final = 180.0
+"""How long memory is looked at: until long after the first packets are acknowledged, which takes more than the start."""
 
 START_AIM: Final = Aim(Relation.AT_MOST, 5, of_ratio=False)
 MEMORY_AIM: Final = Aim(Relation.AT_MOST, 150, of_ratio=False)

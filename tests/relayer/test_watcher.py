@@ -9,16 +9,23 @@ from abci_app.rpc_async import AsyncCometRpc
 from bench.played.app import ToyChain
 from bench.played.node import PlayedNode
 from relayer import nodes, queries, watcher
+from relayer.blocks import read_block
 from relayer.events import BlockSeen, BlocksSkipped, HeadSeen
-from tests.support.relayer import until
+from relayer.types import ChainId, ClientId, Link, LinkEnd
+from tests.support.relayer import HUB_CLIENT, SHARD_CLIENT, running_pair, until
 from tests.support.relayer_watching import HUB, watched
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     import pytest
 
+    from abci_app.rpc_answers import BlockResults
     from relayer.types import Height
+    from tests.support.relayer import Pair
+
+LINK = Link(LinkEnd(HUB, ClientId(HUB_CLIENT)), LinkEnd(ChainId("shard-1"), ClientId(SHARD_CLIENT)))
 
 
 def test_a_node_that_has_stopped_is_left_for_one_that_goes_on(
@@ -72,6 +79,41 @@ def test_a_node_that_has_stopped_is_left_although_others_are_asked_first(
     finally:
         stuck.stop()
         alive.stop()
+
+
+def test_a_block_that_came_before_a_link_was_known_tells_of_its_packets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blocks are read when they come, and told of in their turn."""
+    read: list[Height] = []
+    honest = read_block
+
+    def noting(chain: ChainId, results: BlockResults, links: Mapping[LinkEnd, Link]) -> BlockSeen:
+        block = honest(chain, results, links)
+        read.append(block.height)
+        return block
+
+    monkeypatch.setattr(watcher, "read_block", noting)
+
+    async def test(pair: Pair) -> None:
+        async with watched([pair.hub.address], cursor=1) as hub:
+            await hub.wait_for(lambda: hub.all_of(BlockSeen), "the first block")
+            hub.takes_blocks.clear()
+            told = hub.all_of(BlockSeen)[-1].height
+            await hub.wait_for(lambda: max(read) > told + 1, "a block that waits, and another behind it")
+            pair.send_from_hub(2)
+            sent_below = pair.hub.height + 3
+            await hub.wait_for(lambda: max(read) >= sent_below, "the blocks that sent them")
+            hub.links.update(dict.fromkeys(LINK.ends, LINK))
+            hub.takes_blocks.set()
+            await hub.wait_for(
+                lambda: sum(len(block.sent) for block in hub.all_of(BlockSeen)) == 2, "both packets"
+            )
+            heights = [block.height for block in hub.all_of(BlockSeen)]
+            assert heights == list(range(heights[0], heights[-1] + 1))
+
+    with running_pair(tmp_path) as pair:
+        asyncio.run(test(pair))
 
 
 def test_blocks_that_are_still_to_be_read_hold_up_no_news(

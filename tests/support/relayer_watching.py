@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from relayer.events import HeadSeen
+from relayer.events import BlockSeen, HeadSeen
 from relayer.nodes import connect
 from relayer.types import ChainId, Height
 from relayer.watcher import Watcher
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from relayer.config import NodeAddress
     from relayer.nodes import ChainNodes
+    from relayer.types import Link, LinkEnd
 
 T = TypeVar("T")
 
@@ -30,6 +31,9 @@ class Watched:
 
     nodes: ChainNodes
     seen: list[object] = field(default_factory=list)
+    links: dict[LinkEnd, Link] = field(default_factory=dict)
+    takes_blocks: asyncio.Event = field(default_factory=asyncio.Event)
+    """Cleared, what is told of blocks waits."""
     task: asyncio.Task[None] | None = None
 
     def all_of(self, *kinds: type[T]) -> list[T]:
@@ -51,11 +55,14 @@ async def watched(addresses: Sequence[NodeAddress], cursor: int) -> AsyncIterato
     """Follow the hub by some nodes, from above a height on, until the block ends."""
     nodes = connect(HUB, "hub", addresses, 5.0)
     hub = Watched(nodes)
+    hub.takes_blocks.set()
 
     async def put(event: object) -> None:
+        if isinstance(event, BlockSeen):
+            await hub.takes_blocks.wait()
         hub.seen.append(event)
 
-    hub.task = asyncio.create_task(Watcher(nodes, {}, put, Height(cursor)).run())
+    hub.task = asyncio.create_task(Watcher(nodes, hub.links, put, Height(cursor)).run())
     try:
         yield hub
     finally:
