@@ -13,13 +13,14 @@ from relayer.packetwork import (
     doubt,
     drop_batch,
     finish,
+    is_early,
     receive_after_all,
     refuse,
     wait_again,
 )
 from relayer.policy import Consequence, consequence_of
 from relayer.state import BatchStage, TrackedTx, Turn
-from relayer.types import NS_PER_SECOND, Duty, Height, Step, TimeNs, TxRecord, TxState
+from relayer.types import Duty, Height, Step, TimeNs, TxRecord, TxState
 from tx.envelope import MAX_MESSAGES
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def _submit_item(record: PacketRecord, proof: bytes) -> SubmitItem:
 def _take_proof(turn: Turn, batch: Batch, result: ItemProved | ItemAbsent | ItemUnproved) -> None:
     """Note the proof of one packet, or what its absence means."""
     record = turn.state.packets[result.key]
-    if record.duty is Duty.TIMEOUT and batch.header_time_ns < record.timeout_s * NS_PER_SECOND:
+    if is_early(record, batch.header_time_ns):
         receive_after_all(turn, record)
         return
     match result:

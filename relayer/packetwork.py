@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         WrittenAck,
     )
     from relayer.state import ChainState, Lane, Turn
-    from relayer.types import BatchId, ChainId, Failure, PacketKey
+    from relayer.types import BatchId, ChainId, Failure, PacketKey, TimeNs
 
 SPARE_TIMEOUTS: Final = 256
 """Timeouts of ended packets that are kept in any case, so that they are not looked for all the time."""
@@ -315,20 +315,25 @@ def receive_after_all(turn: Turn, record: PacketRecord) -> None:
     watch_timeout(turn, turn.state.packets[record.key])
 
 
+def is_early(record: PacketRecord, time_ns: TimeNs) -> bool:
+    """Tell whether a packet is held for expired although a time of its receiver's chain is before its timeout."""
+    return record.duty is Duty.TIMEOUT and time_ns < record.timeout_s * NS_PER_SECOND
+
+
 def is_misled(turn: Turn, record: PacketRecord) -> bool:
     """Tell whether a packet waits for what a false head has made believe of the chain that proves its duty."""
     if record.duty is Duty.RECEIVE:
         return False
     lane = lane_of(turn, record)
     chain = turn.state.chain(lane.origin.chain)
-    is_early = record.duty is Duty.TIMEOUT and chain.head_time_ns < record.timeout_s * NS_PER_SECOND
-    return bool(chain.head) and (is_early or record.provable_from > max(chain.head, lane.client.height) + 1)
+    early = is_early(record, chain.head_time_ns)
+    return bool(chain.head) and (early or record.provable_from > max(chain.head, lane.client.height) + 1)
 
 
 def correct(turn: Turn, record: PacketRecord) -> None:
     """Give a packet that was misled the duty, and the height, that it would have without."""
     chain = turn.state.chain(lane_of(turn, record).origin.chain)
-    if record.duty is Duty.TIMEOUT and chain.head_time_ns < record.timeout_s * NS_PER_SECOND:
+    if is_early(record, chain.head_time_ns):
         receive_after_all(turn, record)
     else:
         start_duty(turn, record, record.duty, chain.head, record.acknowledgement)

@@ -187,12 +187,8 @@ class Watcher:
 
     async def _leave_stalled_node(self, cursor: Height) -> None:
         """Turn to another node if others have more blocks than the one that is followed."""
-        answers = await asyncio.gather(
-            *(node.rpc.status() for node in self.nodes.nodes), return_exceptions=True
-        )
-        newest = max(
-            (answer.height for answer in answers if not isinstance(answer, BaseException)), default=0
-        )
+        answers = await self.nodes.ask_each(lambda node: node.rpc.status())
+        newest = max((answer.height for _, answer in answers), default=0)
         if newest > cursor + STALL_BLOCKS:
             self.nodes.demote(f"it stopped at height {cursor}, others are at {newest}", self.nodes.followed)
 

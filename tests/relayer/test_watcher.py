@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from abci_app.rpc_async import AsyncCometRpc
@@ -16,7 +17,7 @@ from tests.support.relayer import HUB_CLIENT, SHARD_CLIENT, running_pair, until
 from tests.support.relayer_watching import HUB, watched
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     import pytest
@@ -28,28 +29,32 @@ if TYPE_CHECKING:
 LINK = Link(LinkEnd(HUB, ClientId(HUB_CLIENT)), LinkEnd(ChainId("shard-1"), ClientId(SHARD_CLIENT)))
 
 
+@contextmanager
+def two_nodes(directory: Path) -> Iterator[tuple[PlayedNode, PlayedNode]]:
+    """Run two hubs of one name, one of which a test may stop making blocks."""
+    stuck = PlayedNode(HUB, ToyChain("hub"), directory / "stuck").start()
+    alive = PlayedNode(HUB, ToyChain("hub"), directory / "alive").start()
+    try:
+        yield stuck, alive
+    finally:
+        stuck.stop()
+        alive.stop()
+
+
 def test_a_node_that_has_stopped_is_left_for_one_that_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watcher, "STALL_S", 0.5)
-    stuck = PlayedNode(HUB, ToyChain("hub"), tmp_path / "stuck").start()
-    alive = PlayedNode(HUB, ToyChain("hub"), tmp_path / "alive").start()
 
-    async def test() -> None:
+    async def test(stuck: PlayedNode, alive: PlayedNode) -> None:
         await until(lambda: stuck.height > 2, "some blocks")
         stuck.is_paused = True
         target = stuck.height + 5
         async with watched([stuck.address, alive.address], cursor=1) as hub:
-            await hub.wait_for(
-                lambda: any(block.height >= target for block in hub.all_of(BlockSeen)),
-                "blocks above those of the node that has stopped",
-            )
+            await hub.wait_for_block(target)
 
-    try:
-        asyncio.run(test())
-    finally:
-        stuck.stop()
-        alive.stop()
+    with two_nodes(tmp_path) as (stuck, alive):
+        asyncio.run(test(stuck, alive))
 
 
 def test_a_node_that_has_stopped_is_left_although_others_are_asked_first(
@@ -58,27 +63,18 @@ def test_a_node_that_has_stopped_is_left_although_others_are_asked_first(
     """A look at how far all nodes are changes their order, and not which one is followed."""
     monkeypatch.setattr(watcher, "STALL_S", 1.0)
     monkeypatch.setattr(nodes, "LONGEST_COOLING_S", 1.0)
-    alive = PlayedNode(HUB, ToyChain("hub"), tmp_path / "alive").start()
-    stuck = PlayedNode(HUB, ToyChain("hub"), tmp_path / "stuck").start()
 
-    async def test() -> None:
+    async def test(stuck: PlayedNode, alive: PlayedNode) -> None:
         await until(lambda: stuck.height > 2, "some blocks")
         async with watched([stuck.address, alive.address], cursor=1) as hub:
             await hub.wait_for(lambda: len(hub.heads) > 2, "some heads of the first node")
             stuck.is_paused = True
             await until(lambda: alive.height > stuck.height + watcher.STALL_BLOCKS, "a node that is ahead")
             await hub.nodes.prefer_newest(watcher.STALL_BLOCKS, 3600.0)
-            target = alive.height + 5
-            await hub.wait_for(
-                lambda: any(block.height >= target for block in hub.all_of(BlockSeen)),
-                "blocks above those of the node that has stopped",
-            )
+            await hub.wait_for_block(alive.height + 5)
 
-    try:
-        asyncio.run(test())
-    finally:
-        stuck.stop()
-        alive.stop()
+    with two_nodes(tmp_path) as (stuck, alive):
+        asyncio.run(test(stuck, alive))
 
 
 def test_a_block_that_came_before_a_link_was_known_tells_of_its_packets(

@@ -45,6 +45,13 @@ class Watched:
         """Heights of the heads that were told of, in order."""
         return [event.height for event in self.all_of(HeadSeen)]
 
+    async def wait_for_block(self, height: int) -> None:
+        """Wait until a block of a height, or above, was told of, or fail."""
+        await self.wait_for(
+            lambda: any(block.height >= height for block in self.all_of(BlockSeen)),
+            f"a block of height {height} or above",
+        )
+
     async def wait_for(self, condition: Callable[[], object], what: str) -> None:
         """Wait until a condition holds, or fail."""
         await until(condition, what, self.task)
